@@ -1,0 +1,73 @@
+# What there is to do: `make setup`, `make test`, `make check`; `make proto` and `make lock` after a change of what
+# they are made from; `make clean` takes away all that the others have put here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := setup
+.DELETE_ON_ERROR:
+.PHONY: setup test check check-lock proto lock clean
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+ENVIRONMENT := $(VENV)/.made
+JARS := jars/kafka/.fetched
+
+# $(call need,PROGRAM,REMEDY): end with one clear line if PROGRAM is not there.
+need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+need-java = [ -x "$${JAVA_HOME:-}/bin/java" ] || $(call need,java,install a JDK 17 and put it on PATH or set JAVA_HOME)
+
+setup: $(ENVIRONMENT) $(JARS)
+
+# The first uv comes through pip, with the hash that the lock has for it; all else comes through uv.
+$(ENVIRONMENT): requirements-dev.txt pyproject.toml
+	@$(call need,python3.11,install Python 3.11)
+	test -x $(PYTHON) || python3.11 -m venv $(VENV)
+	sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt | $(PYTHON) -m pip install -q --require-hashes -r /dev/stdin
+	$(UV) pip sync -q --python $(PYTHON) --require-hashes requirements-dev.txt
+	$(UV) pip install -q --python $(PYTHON) --no-deps --no-build-isolation -e .
+	touch $@
+
+# The folders are made anew, so that no jar of an older version stays on the class path.
+$(JARS): jars/pom.xml
+	@$(need-java)
+	@$(call need,mvn,install Maven 3.6.3 or later)
+	rm -rf jars/flink jars/kafka
+	mvn -q -B -f jars/pom.xml package
+	touch $@
+
+test: setup
+	$(VENV)/bin/pytest
+
+check: $(ENVIRONMENT) check-lock
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pytest -q tests/test_generated.py tests/test_lock.py
+
+PINS := --generate-hashes --python-version 3.11
+COMPILE := pip compile -q pyproject.toml $(PINS) -o requirements.txt
+COMPILE_DEV := pip compile -q pyproject.toml --group dev --constraint requirements.txt $(PINS) -o requirements-dev.txt
+
+lock: $(ENVIRONMENT)
+	$(UV) $(COMPILE)
+	$(UV) $(COMPILE_DEV)
+
+# Locked again in a copy, the lock files must come out as they are: what is pinned stays pinned while it still fits.
+check-lock: $(ENVIRONMENT)
+	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	cp pyproject.toml requirements.txt requirements-dev.txt "$$copy"; \
+	uv=$$PWD/$(UV); cd "$$copy"; \
+	"$$uv" $(COMPILE); "$$uv" $(COMPILE_DEV); \
+	for file in requirements.txt requirements-dev.txt; do \
+	  diff "$$OLDPWD/$$file" $$file || { echo "$$file is not current: run make lock" >&2; exit 1; }; \
+	done
+
+proto: $(ENVIRONMENT)
+	$(PYTHON) proto/generate.py
+
+clean:
+	rm -rf $(VENV) jars/flink jars/kafka *.egg-info .run .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

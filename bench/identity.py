@@ -1,0 +1,54 @@
+"""The per-record identity pipeline: what a PyFlink job costs that does nothing but hand each record through Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from pyflink.common import Row, Types
+
+from modelserving.data_types import load_data_types
+from modelserving.flink import rows, tables
+from modelserving.flink.environment import environments
+from modelserving.flink.options import JobOptions
+from modelserving.topics import Topics
+
+
+@click.command()
+@click.option("--bootstrap-servers", required=True)
+@click.option("--topic-prefix", default="")
+@click.option("--name", required=True)
+@click.option("--parallelism", type=int, default=1)
+def main(bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int) -> None:
+    """Copy every record from the records topic to the results topic, one by one, through a Python map."""
+    options = JobOptions(
+        join="none",
+        bootstrap_servers=bootstrap_servers,
+        topics=Topics(topic_prefix),
+        data_types=load_data_types(None),
+        name=name,
+        start="earliest",
+        parallelism=parallelism,
+        # The defaults of a job that does not batch.
+        configuration={"python.fn-execution.bundle.size": "1000", "pipeline.auto-generate-uids": "true"},
+    )
+    with environments(options) as (stream, table):
+        table.execute_sql(tables.records_table(options))
+        table.execute_sql(tables.outputs_table(options))
+        query = f"SELECT '{options.topics.results}', record_key, record_value FROM record_log"  # noqa: S608
+        copied = table.to_data_stream(table.sql_query(query)).map(
+            _identity, output_type=Types.ROW_NAMED(["topic", "k", "v"], [Types.STRING(), rows.BYTES, rows.BYTES])
+        )
+        table.create_temporary_view("copied", table.from_data_stream(copied))
+        statements = table.create_statement_set()
+        statements.add_insert_sql("INSERT INTO outputs SELECT topic, k, v FROM copied")
+        statements.attach_as_datastream()
+        stream.execute(name)
+
+
+def _identity(row: Row) -> Row:
+    return row
+
+
+if __name__ == "__main__":
+    main()

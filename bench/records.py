@@ -1,0 +1,36 @@
+"""Fills the records topic with wine records, fast."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from modelserving.wire.wine_pb2 import WineRecord
+
+TABLE = Path(__file__).resolve().parents[1] / "examples" / "winequality" / "winequality_red.csv"
+FEATURES = [field.name for field in WineRecord.DESCRIPTOR.fields][:11]
+
+
+def wine_messages(data_type: str = "wine") -> list[bytes]:
+    """The rows of the wine table as encoded `WineRecord`s."""
+    with TABLE.open(newline="") as table:
+        rows = [[float(cell) for cell in row[:11]] for row in csv.reader(table, delimiter=";")]
+    return [
+        WineRecord(**dict(zip(FEATURES, row, strict=True)), dataType=data_type).SerializeToString() for row in rows
+    ]
+
+
+def fill(bootstrap_servers: str, topic: str, count: int) -> None:
+    """Produce `count` wine records, spread over the topic's partitions."""
+    messages = wine_messages()
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 20, "queue.buffering.max.messages": 200_000})
+    for number in range(count):
+        while True:
+            try:
+                producer.produce(topic, messages[number % len(messages)], key=b"%d" % number)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()

@@ -1,0 +1,98 @@
+"""The serving job: joins models and records from Kafka and writes a score for every record.
+
+    flink run -py jobs/model_serving.py --join partitioned --bootstrap-servers HOST:PORT
+    python jobs/model_serving.py --join keyed --bootstrap-servers HOST:PORT     (embedded mini cluster)
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from modelserving import topics
+from modelserving.data_types import load_data_types
+from modelserving.descriptors import ModelSources
+from modelserving.errors import ModelServingError
+from modelserving.flink.environment import environments
+from modelserving.flink.options import DELIVERIES, JOINS, STARTS, JobOptions
+from modelserving.flink.topology import build
+
+
+@click.command(context_settings={"max_content_width": 120})
+@click.option("--join", type=click.Choice(JOINS), required=True, help="How models and records meet.")
+@click.option(
+    "--bootstrap-servers", envvar="MODELSERVING_BOOTSTRAP_SERVERS", default="localhost:9092", show_default=True,
+    help="Kafka brokers.",
+)
+@click.option("--topic-prefix", envvar="MODELSERVING_TOPIC_PREFIX", default="", help="In front of every topic's name.")
+@click.option(
+    "--data-types", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of the data types.  [default: the wine example]",
+)
+@click.option("--name", help="Of the job, its consumer group and its transactions.  [default: PREFIXmodel-serving-JOIN]")
+@click.option(
+    "--from", "start", type=click.Choice(STARTS), default="committed", show_default=True,
+    help="Where to begin reading records without a savepoint; committed begins at the earliest the first time.",
+)
+@click.option("--delivery", type=click.Choice(DELIVERIES), default="exactly-once", show_default=True, help="To Kafka.")
+@click.option(
+    "--batch-interval", type=click.IntRange(1, 10_000), default=20, show_default=True, metavar="MS",
+    help="Records of so many milliseconds are scored together.",
+)
+@click.option(
+    "--checkpoint-interval", type=click.IntRange(100), default=2000, show_default=True, metavar="MS",
+    help="Between checkpoints; with exactly-once, results are committed at each.",
+)
+@click.option("--parallelism", type=click.IntRange(1, 128), help="Of every operator.  [default: flink run's, or the cluster's]")
+@click.option(
+    "--model-root", "model_roots", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder below which a model's location may lie; may be repeated.  [default: none]",
+)
+@click.option(
+    "-D", "configuration", multiple=True, metavar="KEY=VALUE",
+    help="A Flink setting for the job; may be repeated.",
+)
+def main(
+    join: str,
+    bootstrap_servers: str,
+    topic_prefix: str,
+    data_types: Path | None,
+    name: str | None,
+    start: str,
+    delivery: str,
+    batch_interval: int,
+    checkpoint_interval: int,
+    parallelism: int | None,
+    model_roots: tuple[Path, ...],
+    configuration: tuple[str, ...],
+) -> None:
+    """Join models and records from Kafka, and write a score for every record, until stopped."""
+    logging.basicConfig(level=logging.WARNING)
+    settings = dict(item.partition("=")[::2] for item in configuration)
+    try:
+        options = JobOptions(
+            join=join,
+            bootstrap_servers=bootstrap_servers,
+            topics=topics.Topics(topic_prefix),
+            data_types=load_data_types(data_types),
+            name=name or f"{topic_prefix}model-serving-{join}",
+            sources=ModelSources(tuple(root.resolve() for root in model_roots)),
+            start=start,
+            delivery=delivery,
+            batch_interval_ms=batch_interval,
+            checkpoint_interval_ms=checkpoint_interval,
+            parallelism=parallelism,
+            configuration=settings,
+        )
+        topics.check(options.bootstrap_servers, options.topics)
+        with environments(options) as (stream, table):
+            build(stream, table, options)
+            stream.execute(options.name)
+    except ModelServingError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""`modelserving tail`: see what is on a topic, and what arrives."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+from kafka import KafkaConsumer, TopicPartition
+
+from modelserving import topics as topics_module
+from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
+from modelserving.topics import Topics
+from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
+from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+
+POLL_MS = 500
+BYTES_SHOWN = 16
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["results", "rejected-records", "rejected-models", "models"]))
+@click.option("--max", "limit", type=click.IntRange(min=1), help="End after so many messages.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole, instead of a summary.")
+@click.option("--from-beginning", is_flag=True, help="Start with the oldest message, not with the next one to come.")
+@BOOTSTRAP_SERVERS
+@TOPICS
+def tail(
+    *, what: str, limit: int | None, as_json: bool, from_beginning: bool, bootstrap_servers: str, topics: Topics
+) -> None:
+    """Print the messages of a topic as they come, committed ones only, until Ctrl-C."""
+    topics_module.check(bootstrap_servers, topics)
+    try:
+        with topics_module.translated_errors(bootstrap_servers):
+            messages = _messages(bootstrap_servers, f"{topics.prefix}{what}", from_beginning)
+            for count, record in enumerate(messages, start=1):
+                _print(_json_line(what, record.value) if as_json else _line(what, record))
+                if count == limit:
+                    break
+    except KeyboardInterrupt:
+        pass
+
+
+def _messages(bootstrap_servers: str, topic: str, from_beginning: bool) -> Iterator[Any]:
+    """The consumer records of all partitions, without end."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        bootstrap_timeout_ms=topics_module.CONNECT_LIMIT_MS,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    try:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(partitions)
+        offsets = consumer.beginning_offsets if from_beginning else consumer.end_offsets
+        for partition, offset in offsets(partitions).items():
+            consumer.seek(partition, offset)
+        while True:
+            for records in consumer.poll(timeout_ms=POLL_MS).values():
+                yield from records
+    finally:
+        consumer.close()
+
+
+def _print(line: str) -> None:
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        # The reader has seen enough. Python flushes stdout once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
+
+
+def _parse(kind: type[Message], value: bytes | None) -> Message | None:
+    try:
+        return kind.FromString(value or b"")
+    except DecodeError:
+        return None
+
+
+def _json_line(what: str, value: bytes | None) -> str:
+    message = _parse(_KINDS[what][0], value)
+    if message is None:
+        return json.dumps({"undecodable": (value or b"").hex()})
+    return json.dumps(
+        MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    )
+
+
+def _line(what: str, record: Any) -> str:
+    kind, summary = _KINDS[what]
+    message = _parse(kind, record.value)
+    text = summary(message) if message is not None else f"not a {kind.__name__}: {_shortened(record.value or b'')}"
+    # What others wrote is shown without the power to move the cursor or forge a line.
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return f"{record.partition}@{record.offset}  {text}"
+
+
+def _result(message: Any) -> str:
+    answer = message.WhichOneof("answer")
+    parts = [f"{answer} {getattr(message, answer)}"] if answer else []
+    if message.label in message.probabilities:
+        parts.append(f"(probability {message.probabilities[message.label]:.4g})")
+    if message.outputs:
+        parts.append(f"[{', '.join(f'{value:.4g}' for value in message.outputs)}]")
+    model = f"by {message.model_name} {message.model_version}"
+    return f"{_position(message.record)}  {message.data_type}: {' '.join(parts)}  {model}, {message.latency_us} µs"
+
+
+def _rejected(message: Any) -> str:
+    reason = Reason.Name(message.reason) if message.reason in Reason.values() else str(message.reason)
+    names = " ".join(filter(None, (message.data_type, message.model_name, message.model_version)))
+    original = _shortened(message.original) if message.HasField("original") else "empty (tombstone)"
+    about = f"{reason} ({names})" if names else reason
+    return f"{_position(message.position)}  {about}: {message.detail}  original: {original}"
+
+
+def _model(message: Any) -> str:
+    kind = ModelType.Name(message.modeltype) if message.modeltype in ModelType.values() else str(message.modeltype)
+    model = message.location if message.WhichOneof("model") == "location" else _shortened(message.data)
+    name = " ".join(filter(None, (message.name, message.version, message.description and f"({message.description})")))
+    created = f", made {_time(message.created_at_ms)}" if message.created_at_ms else ""
+    return f"{message.dataType}: {name}, {kind}{created}  {model}"
+
+
+_KINDS: dict[str, tuple[type[Message], Callable[[Any], str]]] = {
+    "results": (ServingResult, _result),
+    "rejected-records": (Rejected, _rejected),
+    "rejected-models": (Rejected, _rejected),
+    "models": (ModelDescriptor, _model),
+}
+
+
+def _position(position: LogPosition) -> str:
+    return f"{position.topic}-{position.partition}@{position.offset}"
+
+
+def _time(milliseconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds} ms"
+
+
+def _shortened(data: bytes) -> str:
+    return f"{data[:BYTES_SHOWN].hex()}{'…' if len(data) > BYTES_SHOWN else ''} ({len(data)} bytes)".lstrip()

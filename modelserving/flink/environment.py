@@ -1,0 +1,68 @@
+"""The Flink environments of a job: its settings, and where it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from modelserving.flink.options import JobOptions
+from modelserving.local.jars import jars_folder
+
+MAX_PARALLELISM = 128
+"""Of every job, for ever: a savepoint's keyed state is split into this many groups."""
+
+
+@contextmanager
+def environments(options: JobOptions) -> Iterator[tuple[StreamExecutionEnvironment, StreamTableEnvironment]]:
+    """The DataStream and the table environment of a job, under `flink run` or on the embedded mini cluster."""
+    submitted = "PYFLINK_GATEWAY_PORT" in os.environ  # set by `flink run`
+    with TemporaryDirectory(prefix="modelserving-checkpoints-") as checkpoints:
+        configuration = Configuration()
+        settings = _job_settings(options) | ({} if submitted else _mini_cluster_settings(checkpoints))
+        for key, value in (settings | dict(options.configuration)).items():
+            configuration.set_string(key, value)
+        if not submitted:
+            # Else all parallel instances run in this process and share its GIL.
+            os.environ.setdefault("_python_worker_execution_mode", "process")
+        stream = StreamExecutionEnvironment.get_execution_environment(configuration)
+        stream.set_max_parallelism(MAX_PARALLELISM)
+        if options.parallelism is not None:
+            stream.set_parallelism(options.parallelism)
+        yield stream, StreamTableEnvironment.create(stream)
+
+
+def _job_settings(options: JobOptions) -> dict[str, str]:
+    """What the job needs wherever it runs."""
+    return {
+        # Else UNNEST copies the whole array for each of its elements.
+        "pipeline.object-reuse": "true",
+        # The default of 100 ms would be added at every exchange.
+        "execution.buffer-timeout.interval": "2 ms",
+        # A bundle is one batch: none waits for another.
+        "python.fn-execution.bundle.size": "1",
+        "pipeline.auto-generate-uids": "false",
+        "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.max-concurrent-checkpoints": "1",
+    }
+
+
+def _mini_cluster_settings(checkpoints: str) -> dict[str, str]:
+    """What `flink-conf/` says on a cluster."""
+    return {
+        "pipeline.jars": ";".join(jar.as_uri() for jar in sorted(jars_folder("flink").glob("*.jar"))),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        # The default, in the JobManager's memory, takes states of up to 5 MB.
+        "execution.checkpointing.dir": f"file://{checkpoints}",
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "10 s",
+    }

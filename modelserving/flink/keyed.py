@@ -1,0 +1,60 @@
+"""The keyed join: one parallel instance owns a data type and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedCoProcessFunction, OutputTag, ProcessFunction, RuntimeContext
+
+from modelserving.decoding import Decoder, TypedBatch
+from modelserving.flink import assembly, rows
+from modelserving.flink.options import JobOptions
+from modelserving.flink.state import MapModelStore, models_descriptor
+from modelserving.rejections import reject
+
+
+def undecodable_records_tag() -> OutputTag:
+    """The side output of records that could not be decoded."""
+    return OutputTag("undecodable-records", rows.outgoing_type())
+
+
+class DecodeFunction(ProcessFunction):
+    """Decodes raw batches once and splits them by data type, ahead of the key-by."""
+
+    def __init__(self, options: JobOptions) -> None:
+        self._options = options
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._decoder = Decoder(self._options.data_types, self._options.topics.records)
+
+    def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
+        decoded = self._decoder.decode(rows.raw_batch(value), assembly.clock_us())
+        for batch in decoded.batches:
+            yield Row(batch.data_type, batch.to_ipc())
+        if decoded.rejected:
+            outgoing = reject(decoded.rejected, assembly.clock_us)
+            yield undecodable_records_tag(), rows.outgoing_row(outgoing, self._options.topics)
+
+
+class KeyedJoin(KeyedCoProcessFunction):
+    """Input 1: decoded batches; input 2: decisions; both keyed by data type."""
+
+    def __init__(self, options: JobOptions) -> None:
+        self._options = options
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._join = assembly.join(self._options)
+        self._store = MapModelStore(runtime_context.get_map_state(models_descriptor()))
+
+    def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        for outgoing in self._join.on_batch(TypedBatch.from_ipc(bytes(value[1])), self._store):
+            yield rows.outgoing_row(outgoing, self._options.topics)
+
+    def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        self._join.on_decision(bytes(value[1]), self._store)
+        yield from ()
+
+    def close(self) -> None:
+        self._join.close()

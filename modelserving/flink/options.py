@@ -1,0 +1,35 @@
+"""What is chosen for each job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelserving.data_types import DataTypes
+from modelserving.descriptors import ModelSources
+from modelserving.topics import Topics
+
+JOINS = ("keyed", "partitioned")
+STARTS = ("committed", "earliest", "latest")
+DELIVERIES = ("exactly-once", "at-least-once")
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """The options of the serving job; `jobs/model_serving.py --help` explains each."""
+
+    join: str
+    bootstrap_servers: str
+    topics: Topics
+    data_types: DataTypes
+    name: str
+    """Of the job; also its consumer group, and the prefix of its transactional ids."""
+    sources: ModelSources = field(default_factory=ModelSources)
+    start: str = "committed"
+    delivery: str = "exactly-once"
+    batch_interval_ms: int = 20
+    checkpoint_interval_ms: int = 2000
+    parallelism: int | None = None
+    """None: what the cluster or `flink run --parallelism` says."""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    """Flink configuration on top, by key."""

@@ -1,0 +1,41 @@
+"""The rows that cross between Flink and Python, and their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from pyflink.common import Row, Types
+
+from modelserving.decoding import RAW_SCHEMA
+from modelserving.outgoing import Outgoing
+from modelserving.topics import Topics
+
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+
+
+def batch_type() -> Any:
+    """One decoded batch: data type, Arrow IPC message."""
+    return Types.ROW_NAMED(["data_type", "batch"], [Types.STRING(), BYTES])
+
+
+def decision_type() -> Any:
+    """One decision of admission: data type, encoded `Decision`."""
+    return Types.ROW_NAMED(["data_type", "decision"], [Types.STRING(), BYTES])
+
+
+def outgoing_type() -> Any:
+    """Messages for one topic, as arrays: a row a message would cross one by one."""
+    arrays = Types.OBJECT_ARRAY(BYTES)
+    return Types.ROW_NAMED(["topic", "record_keys", "record_values"], [Types.STRING(), arrays, arrays])
+
+
+def raw_batch(row: Row) -> pa.RecordBatch:
+    """The arrays that a window aggregated, as the raw batch that the decoder takes."""
+    columns = [pa.array(values, type=field.type) for values, field in zip(row, RAW_SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=RAW_SCHEMA)
+
+
+def outgoing_row(outgoing: Outgoing, topics: Topics) -> Row:
+    """A row of `outgoing_type`."""
+    return Row(getattr(topics, outgoing.role.replace("-", "_")), outgoing.keys, outgoing.values)

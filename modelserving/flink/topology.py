@@ -1,0 +1,100 @@
+"""The dataflow of the serving job.
+
+    record_log → batches ─┬─ keyed: decode, key by data type ─┐
+                          └─ partitioned: rebalance ──────────┴→ join → outputs
+    model_log → admission (keyed by data type) ── decisions ──────┘
+                     └─ rejected models → outputs
+"""
+
+from __future__ import annotations
+
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from modelserving.flink import rows, tables
+from modelserving.flink.admission import AdmissionFunction, key_of, rejected_models_tag
+from modelserving.flink.broadcast_host import BroadcastHost
+from modelserving.flink.buckets import bucket_sql, spread
+from modelserving.flink.keyed import DecodeFunction, KeyedJoin, undecodable_records_tag
+from modelserving.flink.options import JobOptions
+from modelserving.flink.partitioned import PartitionedJoin
+from modelserving.flink.state import models_descriptor
+from modelserving.flink.uids import set_uids
+
+
+def build(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, options: JobOptions) -> None:
+    """Add the job to `stream`, ready to execute, every operator with a uid."""
+    for statement in (tables.records_table(options), tables.models_table(options), tables.outputs_table(options)):
+        table.execute_sql(statement)
+    decisions, rejected_models = _admission(table, options)
+    batches = _batches(stream, table, options)
+    join = _keyed_join if options.join == "keyed" else _partitioned_join
+    _write(table, rejected_models.union(*join(batches, decisions, options)))
+    set_uids(stream._j_stream_execution_environment.getTransformations())
+
+
+def _batches(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, options: JobOptions) -> DataStream:
+    """Raw batches: the JVM gathers the records of a few milliseconds into arrays, so that Python sees no single one."""
+    bucket = bucket_sql("log_partition", spread(stream.get_parallelism(), stream.get_max_parallelism()))
+    interval = f"INTERVAL '{options.batch_interval_ms / 1000:.3f}' SECOND"
+    columns = ("record_key", "record_value", "log_partition", "log_offset", tables.epoch_ms("log_timestamp"))
+    query = f"""
+        SELECT {", ".join(f"ARRAY_AGG({column})" for column in columns)}
+        FROM TABLE(TUMBLE(TABLE record_log, DESCRIPTOR(processing_time), {interval}))
+        GROUP BY {bucket}, window_start, window_end
+    """  # noqa: S608 - nothing of it comes from outside
+    return table.to_data_stream(table.sql_query(query))
+
+
+def _admission(table: StreamTableEnvironment, options: JobOptions) -> tuple[DataStream, DataStream]:
+    """Decisions, and what goes to `rejected-models`."""
+    query = f"SELECT record_value, log_offset, {tables.epoch_ms('log_timestamp')} FROM model_log"  # noqa: S608
+    decisions = (
+        table.to_data_stream(table.sql_query(query))
+        .key_by(key_of, key_type=Types.STRING())
+        .process(AdmissionFunction(options), output_type=rows.decision_type())
+        .name("admission")
+        .uid("admission")
+    )
+    return decisions, decisions.get_side_output(rejected_models_tag()).name("rejected-models").uid("rejected-models")
+
+
+def _keyed_join(batches: DataStream, decisions: DataStream, options: JobOptions) -> list[DataStream]:
+    decoded = batches.process(DecodeFunction(options), output_type=rows.batch_type()).name("decode").uid("decode")
+    undecodable = decoded.get_side_output(undecodable_records_tag())
+    joined = (
+        decoded.key_by(_data_type, key_type=Types.STRING())
+        .connect(decisions.key_by(_data_type, key_type=Types.STRING()))
+        .process(KeyedJoin(options), output_type=rows.outgoing_type())
+        .name("keyed-join")
+        .uid("keyed-join")
+    )
+    return [joined, undecodable.name("undecodable-records").uid("undecodable-records")]
+
+
+def _partitioned_join(batches: DataStream, decisions: DataStream, options: JobOptions) -> list[DataStream]:
+    joined = (
+        batches.rebalance()
+        .connect(decisions.broadcast(models_descriptor()))
+        .process(BroadcastHost(PartitionedJoin(options)), output_type=rows.outgoing_type())
+        .name("partitioned-join")
+        .uid("partitioned-join")
+    )
+    return [joined]
+
+
+def _write(table: StreamTableEnvironment, outgoing: DataStream) -> None:
+    """Unnest the arrays in the JVM and write each message to its topic."""
+    table.create_temporary_view("outgoing", table.from_data_stream(outgoing))
+    statements = table.create_statement_set()
+    statements.add_insert_sql("""
+        INSERT INTO outputs
+        SELECT topic, record_keys[place], record_value
+        FROM outgoing CROSS JOIN UNNEST(record_values) WITH ORDINALITY AS message (record_value, place)
+    """)
+    statements.attach_as_datastream()
+
+
+def _data_type(row: Row) -> str:
+    return str(row[0])

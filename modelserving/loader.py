@@ -1,0 +1,38 @@
+"""Loaders turn a complete model descriptor into a servable; one for each model type, in an explicit registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from modelserving.data_types import DataType
+from modelserving.errors import ModelRejected
+from modelserving.servable import Servable
+from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
+from modelserving.wire.serving_pb2 import Reason
+
+Loader = Callable[[ModelDescriptor, DataType], Servable]
+"""Loads a descriptor whose `data` is set, for a data type. Raises `ModelRejected` (UNLOADABLE or UNSAFE)."""
+
+LOADERS: Mapping[ModelType, str] = {
+    ModelType.PMML: "modelserving.runtimes.pmml",
+    ModelType.TENSORFLOW: "modelserving.runtimes.tensorflow_graph",
+    ModelType.TENSORFLOWSAVED: "modelserving.runtimes.saved_model",
+}
+"""Model type → module whose `load` is its `Loader`; imported at first use, since the libraries behind are heavy."""
+
+
+def load(descriptor: ModelDescriptor, data_type: DataType) -> Servable:
+    """Load `descriptor` (complete: `data` set) with the loader of its type.
+
+    Raises:
+        ModelRejected: no loader for the type, or the loader refused the model.
+    """
+    module = LOADERS.get(descriptor.modeltype)
+    if module is None:
+        known = ", ".join(ModelType.Name(kind) for kind in LOADERS)
+        raise ModelRejected(
+            Reason.UNLOADABLE, f"no runtime for model type {descriptor.modeltype}; publish one of {known}"
+        )
+    loader: Loader = import_module(module).load
+    return loader(descriptor, data_type)

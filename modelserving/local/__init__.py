@@ -1,0 +1,1 @@
+"""Kafka on this machine: the jars and a real broker made of them."""

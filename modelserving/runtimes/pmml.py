@@ -1,0 +1,178 @@
+"""PMML models, evaluated by pypmml (PMML4S)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from modelserving.data_types import DataType
+from modelserving.errors import ModelRejected
+from modelserving.runtimes.isolation import isolate
+from modelserving.runtimes.pmml4s import Evaluator
+from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, probability_column, vote_column
+from modelserving.runtimes.pmml_document import PmmlDocument, parse
+from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepare
+from modelserving.runtimes.pmml_votes import Ballot, count
+from modelserving.servable import RecordFailure, Scores
+from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.serving_pb2 import Reason
+
+_ARG_MAX_MODELS = ("RegressionModel", "GeneralRegressionModel", "NeuralNetwork", "NaiveBayesModel")
+_ARG_MAX_METHODS = ("average", "weightedAverage", "median")
+
+
+class PmmlServable:
+    """A PMML classification or regression."""
+
+    def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...], evaluator: Evaluator) -> None:
+        self.inputs = tuple(each.feature for each in bound)
+        self._bound = bound
+        self._names = [each.field.name for each in bound]
+        self._evaluator: Evaluator | None = evaluator
+        self._classes = document.classes
+        self._class_index = {name: index for index, name in enumerate(document.classes)}
+        self._ballot: Ballot | None = ballot(document)
+        self._label_is_arg_max = _label_is_arg_max(document)
+
+    def score(self, batch: pa.RecordBatch) -> Scores:
+        """Score as `Servable.score` says.
+
+        A classifier gives labels and, if the model has them, probabilities; a regression gives numbers. A value
+        against the document's rules is INVALID_VALUE; a row without an answer is MISSING_FEATURE if a feature of it
+        is missing, else MODEL_FAILED.
+        """
+        evaluator = self._evaluator
+        if evaluator is None:
+            raise RuntimeError("the servable is closed")
+        columns, failures = prepare(batch, self._bound)
+        rows = list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
+        good = np.ones(batch.num_rows, dtype=bool)
+        good[[failure.row for failure in failures]] = False
+        answers = _Answers(batch.num_rows, len(self._classes))
+        for part, result in isolate(
+            np.flatnonzero(good),
+            lambda part: evaluator.evaluate(self._names, [rows[row] for row in part]),
+            evaluator.errors,
+        ):
+            if isinstance(result, BaseException):
+                failures.append(RecordFailure(int(part[0]), Reason.MODEL_FAILED, f"PMML4S failed: {result}"))
+                good[part] = False
+            else:
+                self._read(answers, part, *result)
+        for row in np.flatnonzero(good & ~answers.answered(bool(self._classes))):
+            failures.append(self._unanswered(int(row), rows[row]))
+        return answers.scores(self._classes, failures)
+
+    def close(self) -> None:
+        """Let the Java model go."""
+        if self._evaluator is not None:
+            self._evaluator.close()
+            self._evaluator = None
+
+    def _unanswered(self, row: int, values: tuple[Any, ...]) -> RecordFailure:
+        absent = [each.feature for each, value in zip(self._bound, values, strict=True) if value is None]
+        if absent:
+            detail = f"the model needs {', '.join(map(repr, absent))}, which is missing"
+            return RecordFailure(row, Reason.MISSING_FEATURE, detail)
+        return RecordFailure(row, Reason.MODEL_FAILED, "the model gives no finite answer")
+
+    def _read(self, answers: _Answers, part: NDArray[np.intp], names: list[str], data: list[list[Any]]) -> None:
+        column = {name: index for index, name in enumerate(names)}
+        if not self._classes:
+            answers.numbers[part] = _floats([row[column[PREDICTED]] for row in data])
+            return
+        if self._ballot is not None:
+            indices = [column[vote_column(index)] for index in range(len(self._ballot.weights))]
+            votes = np.array([[self._label(row[index]) for index in indices] for row in data], dtype=np.int32)
+            answers.labels[part], answers.probabilities[part] = count(votes, self._ballot, len(self._classes))
+            return
+        probabilities = np.column_stack(
+            [_floats([row[column[probability_column(index)]] for row in data]) for index in range(len(self._classes))]
+        )
+        labels = np.array([self._label(row[column[PREDICTED]]) for row in data], dtype=np.int32)
+        # a class that a distribution leaves out has probability 0
+        probabilities[np.isnan(probabilities) & ~np.isnan(probabilities).all(axis=1, keepdims=True)] = 0.0
+        if self._label_is_arg_max:
+            # the first class of the document wins a tie; PMML4S's order of classes is that of a hash table
+            known = (labels >= 0) & ~np.isnan(probabilities).any(axis=1)
+            labels[known] = probabilities[known].argmax(axis=1)
+        answers.labels[part] = labels
+        answers.probabilities[part] = probabilities
+
+    def _label(self, value: object) -> int:
+        """Index of a predicted class, -1 for none."""
+        return self._class_index.get(str(value), -1)
+
+
+class _Answers:
+    """The answers to a batch while they are collected: NaN and -1 where there is none."""
+
+    def __init__(self, rows: int, classes: int) -> None:
+        self.numbers = np.full(rows, np.nan)
+        self.labels = np.full(rows, -1, dtype=np.int32)
+        self.probabilities = np.full((rows, classes), np.nan)
+
+    def answered(self, classification: bool) -> NDArray[np.bool_]:
+        return self.labels >= 0 if classification else np.isfinite(self.numbers)
+
+    def scores(self, classes: tuple[str, ...], failures: list[RecordFailure]) -> Scores:
+        rows = len(self.numbers)
+        failed = tuple(sorted(failures, key=lambda failure: failure.row))
+        if not classes:
+            return Scores(rows, numbers=np.nan_to_num(self.numbers, posinf=0.0, neginf=0.0), failures=failed)
+        answered = self.labels >= 0
+        # a tree without score distributions, for one, has a label and no probabilities
+        given = bool(answered.any()) and not np.isnan(self.probabilities[answered]).any()
+        return Scores(
+            rows,
+            classes=classes,
+            label_index=np.maximum(self.labels, 0),
+            probabilities=np.nan_to_num(self.probabilities) if given else None,
+            failures=failed,
+        )
+
+
+def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable:
+    """Load a PMML document whose active fields are features of `data_type`.
+
+    Raises:
+        ModelRejected: UNLOADABLE, or UNSAFE for a document that is dangerous to parse.
+    """
+    document = parse(descriptor.data)
+    bound = bind(document.inputs, data_type)
+    if descriptor.inputs:
+        given = {normalised(name) for name in descriptor.inputs}
+        fields = {normalised(field.name) for field in document.inputs}
+        if given != fields:
+            raise ModelRejected(
+                Reason.UNLOADABLE,
+                f"the descriptor's inputs differ from the model's active fields in {', '.join(sorted(given ^ fields))}",
+            )
+    evaluator = Evaluator(completed(document))
+    servable = PmmlServable(document, bound, evaluator)
+    try:
+        servable.score(_missing_record(bound))
+    except KeyError as error:
+        raise ModelRejected(Reason.UNLOADABLE, f"the model does not answer with {error}; simplify it") from error
+    return servable
+
+
+def _missing_record(bound: tuple[BoundField, ...]) -> pa.RecordBatch:
+    """A record without any value. Scoring it shows values in the document that are not of their field's type, and
+    whether PMML4S answers with the columns that were asked for."""
+    features = {each.feature: pa.float64() if each.field.numeric else pa.string() for each in bound}
+    return pa.RecordBatch.from_pydict({name: pa.array([None], kind) for name, kind in features.items()})
+
+
+def _label_is_arg_max(document: PmmlDocument) -> bool:
+    segmentation = document.model.find("Segmentation")
+    if segmentation is not None:
+        return segmentation.get("multipleModelMethod") in _ARG_MAX_METHODS
+    return document.model.tag in _ARG_MAX_MODELS
+
+
+def _floats(values: list[Any]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

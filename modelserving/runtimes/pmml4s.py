@@ -1,0 +1,72 @@
+"""PMML4S, the Java evaluator of pypmml, inside this process through JPype."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from modelserving.errors import ModelRejected
+from modelserving.wire.serving_pb2 import Reason
+
+_start = threading.Lock()
+
+
+def start() -> None:
+    """Start the Java virtual machine of this process with PMML4S in it, or add PMML4S to the one that runs."""
+    import jpype
+    import pypmml
+    from pypmml.jvm import JPypeGateway
+
+    with _start:
+        if pypmml.PMMLContext.gateway() is not None:
+            return
+        if jpype.isJVMStarted():
+            jpype.addClassPath(str(Path(pypmml.__file__).parent / "jars" / "*"))
+            pypmml.PMMLContext(gateway_instance=JPypeGateway())
+        else:
+            # -Xrs: signals stay with Python
+            pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs"])
+
+
+class Evaluator:
+    """A model in PMML4S. Several threads may load and evaluate: JPype attaches a Python thread at its first call."""
+
+    def __init__(self, document: str) -> None:
+        """Load a document that has been checked and completed.
+
+        Raises:
+            ModelRejected: UNLOADABLE.
+        """
+        import jpype
+        from pypmml import Model, PMMLError
+
+        start()
+        # fromString, never load: that opens its argument as a file if there is one of that name
+        try:
+            self._model: Any = Model.fromString(document)
+        except (PMMLError, jpype.JException) as error:
+            # pypmml keeps of the Java exception only its message, which may be nothing
+            cause = error.__context__ or error
+            detail = f"PMML4S cannot load the model ({type(cause).__name__}): {error}"
+            raise ModelRejected(Reason.UNLOADABLE, detail) from error
+        self.errors: tuple[type[BaseException], ...] = (jpype.JException,)
+
+    def evaluate(self, names: list[str], rows: list[tuple[Any, ...]]) -> tuple[list[str], list[list[Any]]]:
+        """Evaluate rows with the values of the fields `names`, None for a missing one.
+
+        Returns:
+            The names of the answer's columns and its rows, with None where the model gives no (finite) answer.
+
+        Raises:
+            jpype.JException: evaluation failed on some row.
+        """
+        # a string in and a string out is one crossing for a batch; json writes floats so that they read back the same
+        request = json.dumps({"columns": names, "data": rows}, allow_nan=False)
+        answer = json.loads(str(self._model._java_model.predict(request)))
+        return answer["columns"], answer["data"]
+
+    def close(self) -> None:
+        """Let the Java model go."""
+        self._model = None

@@ -1,0 +1,188 @@
+"""The rules that a PMML document has for its input fields, applied to the columns of a batch.
+
+They are those of https://dmg.org/pmml/v4-4-1/MiningSchema.html: missing, invalid and outlying values. A number that
+is not finite is invalid unless the document has a rule for it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from modelserving.data_types import DataType, Feature, FeatureKind
+from modelserving.errors import ModelRejected
+from modelserving.runtimes.pmml_document import InputField
+from modelserving.servable import RecordFailure
+from modelserving.wire.serving_pb2 import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class BoundField:
+    """An input field and the feature that it reads."""
+
+    field: InputField
+    feature: str
+
+
+def normalised(name: str) -> str:
+    """The name in lower case with every run of other characters than letters and digits as one underscore.
+
+    Under this rule a document's field `fixed acidity` is the feature `fixed_acidity`.
+    """
+    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
+
+
+def bind(fields: tuple[InputField, ...], data_type: DataType) -> tuple[BoundField, ...]:
+    """Find each field's feature: the one of its name, else the only one whose normalised name is the same.
+
+    Raises:
+        ModelRejected: UNLOADABLE: no such feature, or one of another kind.
+    """
+    return tuple(BoundField(field, _feature(field, data_type).name) for field in fields)
+
+
+def _feature(field: InputField, data_type: DataType) -> Feature:
+    matches = [feature for feature in data_type.features if feature.name == field.name] or [
+        feature for feature in data_type.features if normalised(feature.name) == normalised(field.name)
+    ]
+    if len(matches) != 1:
+        raise ModelRejected(
+            Reason.UNLOADABLE,
+            f"field {field.name!r} is no feature of data type {data_type.name!r}, which has "
+            f"{', '.join(data_type.feature_names)}",
+        )
+    if (matches[0].kind is FeatureKind.NUMBER) != field.numeric:
+        raise ModelRejected(
+            Reason.UNLOADABLE,
+            f"field {field.name!r} is of type {field.data_type}, but the feature is a {matches[0].kind.value}",
+        )
+    return matches[0]
+
+
+@dataclass(slots=True)
+class _Column:
+    """A column while the rules are applied; a missing value's element in `values` means nothing."""
+
+    values: NDArray[Any]
+    missing: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+
+
+def prepare(batch: pa.RecordBatch, bound: tuple[BoundField, ...]) -> tuple[list[list[Any]], list[RecordFailure]]:
+    """Apply the rules to the columns of `batch`.
+
+    Returns:
+        One list of Python values for each field, with None for a missing value; and the failures of rows with an
+        invalid value, each row once.
+    """
+    columns = []
+    failures: dict[int, RecordFailure] = {}
+    for each in bound:
+        raw = batch.column(each.feature)
+        column = _prepared(raw, each.field)
+        for row in np.flatnonzero(column.failed):
+            value = raw[int(row)].as_py()
+            failures.setdefault(int(row), _failure(int(row), each, value))
+        values = column.values.tolist()
+        for row in np.flatnonzero(column.missing):
+            values[row] = None
+        columns.append(values)
+    return columns, list(failures.values())
+
+
+def _failure(row: int, bound: BoundField, value: object) -> RecordFailure:
+    if value is None:
+        return RecordFailure(row, Reason.MISSING_FEATURE, f"feature {bound.feature!r} is missing")
+    return RecordFailure(row, Reason.INVALID_VALUE, f"feature {bound.feature!r} is {value!r}, invalid for the model")
+
+
+def _prepared(raw: pa.Array, field: InputField) -> _Column:
+    values = raw.to_numpy(zero_copy_only=False)
+    missing = np.array(raw.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+    column = _Column(values.copy(), missing | _among(values, field.missing_values, field), np.zeros(len(values), bool))
+    invalid = _invalid(values, field) & ~column.missing
+    if field.numeric:
+        _treat_outliers(column, field, ~invalid & ~column.missing)
+    _treat_invalid(column, field, invalid)
+    if field.missing_value_treatment == "returnInvalid":
+        column.failed |= column.missing
+    elif field.missing_value_replacement is not None:
+        column.values[column.missing] = _cast(field.missing_value_replacement, field)
+        column.missing[:] = False
+    return column
+
+
+def _treat_invalid(column: _Column, field: InputField, invalid: NDArray[np.bool_]) -> None:
+    treatment = field.invalid_value_treatment
+    if treatment == "asMissing":
+        column.missing |= invalid
+    elif treatment == "asValue" and field.invalid_value_replacement is not None:
+        column.values[invalid] = _cast(field.invalid_value_replacement, field)
+    elif treatment == "asIs":
+        # what is not a number at all stays without a rule
+        column.failed |= invalid & (field.numeric and ~np.isfinite(column.values))
+    else:
+        column.failed |= invalid
+
+
+def _treat_outliers(column: _Column, field: InputField, valid: NDArray[np.bool_]) -> None:
+    if field.outliers == "asIs":
+        return
+    low = -np.inf if field.low_value is None else field.low_value
+    high = np.inf if field.high_value is None else field.high_value
+    if field.outliers == "asMissingValues":
+        column.missing |= valid & ((column.values < low) | (column.values > high))
+    else:
+        column.values[valid] = np.clip(column.values[valid], low, high)
+
+
+def _invalid(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
+    invalid = _among(values, field.invalid_values, field)
+    if field.numeric:
+        invalid |= np.isnan(values) | (np.isinf(values) & _unbounded(values, field))
+    if field.data_type == "integer":
+        invalid |= np.isfinite(values) & (values != np.trunc(values))
+    if field.valid_values or field.intervals:
+        valid = _among(values, field.valid_values, field)
+        for interval in field.intervals:
+            valid |= _within(values, interval.left, interval.right, interval.closure)
+        invalid |= ~valid
+    return invalid
+
+
+def _unbounded(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
+    """Where no outlier rule brings an infinite value back into a finite range."""
+    if field.outliers == "asIs":
+        return np.ones(len(values), dtype=bool)
+    return np.where(values > 0, field.high_value is None, field.low_value is None)
+
+
+def _within(values: NDArray[Any], left: float | None, right: float | None, closure: str) -> NDArray[np.bool_]:
+    inside = np.ones(len(values), dtype=bool)
+    if left is not None:
+        inside &= values >= left if closure.startswith("closed") else values > left
+    if right is not None:
+        inside &= values <= right if closure.endswith("Closed") else values < right
+    return inside
+
+
+def _among(values: NDArray[Any], texts: tuple[str, ...], field: InputField) -> NDArray[np.bool_]:
+    if not texts:
+        return np.zeros(len(values), dtype=bool)
+    return np.isin(values, np.array([_cast(text, field) for text in texts], dtype=values.dtype))
+
+
+def _cast(text: str, field: InputField) -> float | str:
+    if not field.numeric:
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ModelRejected(
+            Reason.UNLOADABLE, f"value {text!r} of field {field.name!r} is not of its type {field.data_type}"
+        ) from error

@@ -1,0 +1,78 @@
+"""A servable: a loaded model that scores an Arrow batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from modelserving.wire.serving_pb2 import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """Which model a score is of."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the model's bytes, lower-case hex."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailure:
+    """Why one record of a batch has no score: an expected fault, as a value."""
+
+    row: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The answers to a batch of n rows; what a model does not give is None. Rows in `failures` hold no answer."""
+
+    rows: int
+    numbers: NDArray[np.float64] | None = None
+    """(n,) a regression's value."""
+    classes: tuple[str, ...] = ()
+    """Names of the k classes that `label_index` and `probabilities` speak of."""
+    label_index: NDArray[np.int32] | None = None
+    """(n,) index into `classes` of the predicted label."""
+    probabilities: NDArray[np.float64] | None = None
+    """(n, k) probability of each class."""
+    outputs: NDArray[np.float64] | None = None
+    """(n, w) the output vector of a TensorFlow model."""
+    failures: tuple[RecordFailure, ...] = field(default=())
+    """The rows that the model could not answer, each once."""
+
+
+class Servable(Protocol):
+    """A loaded model."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The feature names that `score` reads from a batch."""
+        ...
+
+    def score(self, batch: pa.RecordBatch) -> Scores:
+        """Score a batch that holds at least the columns `inputs`: float64, or string for categorical features.
+
+        A null is a missing value. No row's fault may raise: it is a `RecordFailure` of that row.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the model holds; the servable is not used after it."""
+        ...
+
+
+def feature_matrix(batch: pa.RecordBatch, inputs: tuple[str, ...], dtype: Any) -> NDArray[Any]:
+    """The columns `inputs` of `batch` as one (rows, len(inputs)) matrix; nulls become NaN."""
+    matrix = np.empty((batch.num_rows, len(inputs)), dtype=dtype)
+    for position, name in enumerate(inputs):
+        matrix[:, position] = batch.column(name).to_numpy(zero_copy_only=False)
+    return matrix

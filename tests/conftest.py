@@ -1,0 +1,44 @@
+"""What tests share: a real Kafka broker, and topics of their own on it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from modelserving import topics as topics_module
+from modelserving.errors import ConfigurationError
+from modelserving.local.broker import LocalBroker, free_port
+from modelserving.local.jars import jars_folder, java
+from modelserving.topics import Topics
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="session")
+def kafka_ready() -> None:
+    """Java and the jars are there; without them a test is skipped, but in CI (environment variable CI) it fails."""
+    try:
+        java()
+        jars_folder("kafka")
+    except ConfigurationError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def broker(kafka_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:  # noqa: ARG001
+    """A running broker, one for all tests; they keep apart by their topics."""
+    with LocalBroker(tmp_path_factory.mktemp("kafka"), free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+def topics(broker: LocalBroker) -> Topics:
+    """Topics that exist and that no other test uses, with `PARTITIONS` partitions each (`models` has one)."""
+    created = Topics(f"test-{uuid.uuid4().hex[:12]}-")
+    topics_module.create(broker.bootstrap_servers, created, PARTITIONS)
+    return created
