@@ -1,11 +1,11 @@
-# What there is to do: `make setup`, `make test`, `make check`; `make proto` and `make lock` after a change of what
-# they are made from; `make clean` takes away all that the others have put here.
+# What there is to do: `make setup`, `make demo`, `make test`, `make check`; `make proto` and `make lock` after a
+# change of what they are made from; `make clean` takes away all that the others have put here.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: setup test check check-lock proto lock clean
+.PHONY: setup demo test check check-lock bench cluster cluster-down submit proto lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -35,6 +35,12 @@ $(JARS): jars/pom.xml
 	rm -rf jars/flink jars/kafka
 	mvn -q -B -f jars/pom.xml package
 	touch $@
+
+JOIN := partitioned
+RECORDS := 50000
+
+demo: setup
+	@$(VENV)/bin/modelserving demo --join $(JOIN) --records $(RECORDS)
 
 test: setup
 	$(VENV)/bin/pytest
@@ -66,6 +72,23 @@ check-lock: $(ENVIRONMENT)
 
 proto: $(ENVIRONMENT)
 	$(PYTHON) proto/generate.py
+
+# A standalone Flink cluster in .run/cluster: `make cluster`, `make submit ARGS="--join keyed"`, `make cluster-down`.
+CLUSTER := $(PYTHON) -m modelserving.local.cluster
+PARALLELISM := 1
+ARGS := --join partitioned
+
+cluster: setup
+	@$(CLUSTER) up
+
+cluster-down:
+	@$(CLUSTER) down
+
+submit: setup
+	@$(CLUSTER) flink -- run --detached --parallelism $(PARALLELISM) --python jobs/model_serving.py $(ARGS)
+
+bench: setup
+	@$(PYTHON) -m bench.throughput
 
 clean:
 	rm -rf $(VENV) jars/flink jars/kafka *.egg-info .run .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from pyflink.common import Row, Types
 
 from modelserving.data_types import load_data_types
 from modelserving.flink import rows, tables
-from modelserving.flink.environment import environments
+from modelserving.flink.environment import environments, run
 from modelserving.flink.options import JobOptions
 from modelserving.topics import Topics
 
@@ -35,7 +33,7 @@ def main(bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int)
     with environments(options) as (stream, table):
         table.execute_sql(tables.records_table(options))
         table.execute_sql(tables.outputs_table(options))
-        query = f"SELECT '{options.topics.results}', record_key, record_value FROM record_log"  # noqa: S608
+        query = f"SELECT '{options.topics.results}' AS topic, record_key AS k, record_value AS v FROM record_log"  # noqa: S608
         copied = table.to_data_stream(table.sql_query(query)).map(
             _identity, output_type=Types.ROW_NAMED(["topic", "k", "v"], [Types.STRING(), rows.BYTES, rows.BYTES])
         )
@@ -43,7 +41,7 @@ def main(bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int)
         statements = table.create_statement_set()
         statements.add_insert_sql("INSERT INTO outputs SELECT topic, k, v FROM copied")
         statements.attach_as_datastream()
-        stream.execute(name)
+        run(stream, name)
 
 
 def _identity(row: Row) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Producer
 
@@ -17,15 +18,18 @@ def wine_messages(data_type: str = "wine") -> list[bytes]:
     """The rows of the wine table as encoded `WineRecord`s."""
     with TABLE.open(newline="") as table:
         rows = [[float(cell) for cell in row[:11]] for row in csv.reader(table, delimiter=";")]
-    return [
-        WineRecord(**dict(zip(FEATURES, row, strict=True)), dataType=data_type).SerializeToString() for row in rows
-    ]
+    messages = []
+    for row in rows:
+        features: dict[str, Any] = dict(zip(FEATURES, row, strict=True))
+        messages.append(WineRecord(**features, dataType=data_type).SerializeToString())
+    return messages
 
 
 def fill(bootstrap_servers: str, topic: str, count: int) -> None:
     """Produce `count` wine records, spread over the topic's partitions."""
     messages = wine_messages()
-    producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 20, "queue.buffering.max.messages": 200_000})
+    queue = {"linger.ms": 20, "queue.buffering.max.messages": 200_000}
+    producer = Producer({"bootstrap.servers": bootstrap_servers, **queue})
     for number in range(count):
         while True:
             try:

@@ -1,6 +1,6 @@
 """Records per second, end to end: Kafka → job → Kafka, broker and job on this machine.
 
-    python -m bench.throughput [--records N] [--warm-up N] [--rounds N] [--parallelism P]
+python -m bench.throughput --help
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
 
 import click
 from kafka import KafkaConsumer, TopicPartition
@@ -21,11 +23,12 @@ from modelserving import topics as kafka_topics
 from modelserving.local.broker import LocalBroker, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-PREFIX = "bench-"
+TOPICS = kafka_topics.Topics("bench-")
 MODEL = ROOT / "examples" / "winequality" / "models" / "tensorflow.pb"
+SERVING = [str(ROOT / "jobs" / "model_serving.py"), "--from", "earliest", "--join"]
 PIPELINES = {
-    "partitioned": [str(ROOT / "jobs" / "model_serving.py"), "--join", "partitioned", "--from", "earliest"],
-    "keyed": [str(ROOT / "jobs" / "model_serving.py"), "--join", "keyed", "--from", "earliest"],
+    "partitioned": [*SERVING, "partitioned"],
+    "keyed": [*SERVING, "keyed"],
     "identity": ["-m", "bench.identity"],
 }
 LIMIT_S = 300
@@ -35,65 +38,84 @@ LIMIT_S = 300
 @click.option("--records", default=1_000_000, show_default=True, help="Measured, after the warm-up.")
 @click.option("--warm-up", default=200_000, show_default=True, help="Records before the measured ones.")
 @click.option("--rounds", default=1, show_default=True, help="Of all pipelines, in turn.")
-@click.option("--parallelism", default=1, show_default=True)
+@click.option("--parallelism", default=1, show_default=True, help="Of every pipeline.")
 def main(records: int, warm_up: int, rounds: int, parallelism: int) -> None:
     """Measure our two joins and the per-record identity pipeline, with a TensorFlow graph, exactly once."""
     rates: dict[str, list[float]] = defaultdict(list)
-    topics = kafka_topics.Topics(PREFIX)
     with TemporaryDirectory() as folder, LocalBroker(Path(folder), free_port()) as broker:
-        kafka_topics.create(broker.bootstrap_servers, topics, partitions=4)
-        _publish(broker.bootstrap_servers)
-        fill(broker.bootstrap_servers, topics.records, warm_up + records)
+        bench = Benchmark(broker.bootstrap_servers, warm_up, records, parallelism)
+        bench.prepare()
         for number in range(rounds):
             for pipeline in PIPELINES:
-                rate = _measure(pipeline, number, broker.bootstrap_servers, warm_up, records, parallelism)
-                rates[pipeline].append(rate)
-                click.echo(f"round {number + 1}  {pipeline:12} {rate:10,.0f} records/s")
+                rates[pipeline].append(bench.measure(pipeline, number))
+                click.echo(f"round {number + 1}  {pipeline:12} {rates[pipeline][-1]:10,.0f} records/s")
     identity = statistics.median(rates["identity"])
-    click.echo("\npipeline      median records/s   × identity")
+    click.echo("\npipeline      median records/s   ratio to identity")
     for pipeline, figures in rates.items():
-        click.echo(f"{pipeline:12} {statistics.median(figures):17,.0f} {statistics.median(figures) / identity:12.2f}")
+        median = statistics.median(figures)
+        click.echo(f"{pipeline:12} {median:17,.0f} {median / identity:19.2f}")
 
 
-def _publish(bootstrap_servers: str) -> None:
-    command = [sys.executable, "-m", "modelserving.cli.main", "publish", str(MODEL), "--name", "bench"]
-    options = ["--data-type", "wine", "--topic-prefix", PREFIX, "--bootstrap-servers", bootstrap_servers]
-    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """The same records for every pipeline, on one broker."""
 
+    bootstrap_servers: str
+    warm_up: int
+    records: int
+    parallelism: int
 
-def _measure(
-    pipeline: str, number: int, bootstrap_servers: str, warm_up: int, records: int, parallelism: int
-) -> float:
-    """Run one pipeline over the whole records topic; its rate from the last record of the warm-up to the last of all."""
-    results = kafka_topics.Topics(PREFIX).results
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
-    partitions = [TopicPartition(results, partition) for partition in consumer.partitions_for_topic(results)]
-    before = sum(consumer.end_offsets(partitions).values())
-    arguments = ["--bootstrap-servers", bootstrap_servers, "--topic-prefix", PREFIX]
-    name = ["--name", f"{PREFIX}{pipeline}-{number}", "--parallelism", str(parallelism)]
-    job = subprocess.Popen(
-        [sys.executable, *PIPELINES[pipeline], *arguments, *name],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        marks = []
+    def prepare(self) -> None:
+        """Create the topics, publish the model, produce all records."""
+        kafka_topics.create(self.bootstrap_servers, TOPICS, partitions=4)
+        command = [sys.executable, "-m", "modelserving.cli.main", "publish", str(MODEL)]
+        options = ["--name", "bench", "--data-type", "wine", *self._where]
+        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+        fill(self.bootstrap_servers, TOPICS.records, self.warm_up + self.records)
+
+    def measure(self, pipeline: str, number: int) -> float:
+        """Records/s of one pipeline, from the last record of the warm-up to the last of all."""
+        written = _Written(self.bootstrap_servers)
+        options = [*self._where, "--name", f"bench-{pipeline}-{number}", "--parallelism", str(self.parallelism)]
+        with TemporaryFile("w+") as log:
+            command = [sys.executable, *PIPELINES[pipeline], *options]
+            job = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            try:
+                warm = self._reached(written, self.warm_up, job, log)
+                return self.records / (self._reached(written, self.warm_up + self.records, job, log) - warm)
+            finally:
+                job.terminate()
+                job.wait()
+
+    @property
+    def _where(self) -> list[str]:
+        return ["--bootstrap-servers", self.bootstrap_servers, "--topic-prefix", TOPICS.prefix]
+
+    @staticmethod
+    def _reached(written: _Written, goal: int, job: subprocess.Popen[bytes], log: IO[str]) -> float:
+        """When so many results had been written."""
         deadline = time.monotonic() + LIMIT_S
-        for goal in (warm_up, warm_up + records):
-            while sum(consumer.end_offsets(partitions).values()) - before < goal:
-                if job.poll() is not None:
-                    raise click.ClickException(f"{pipeline} ended: {job.communicate()[1][-2000:]}")
-                if time.monotonic() > deadline:
-                    raise click.ClickException(f"{pipeline} did not score {goal} records in {LIMIT_S} s")
-                time.sleep(0.02)
-            marks.append(time.monotonic())
-        return records / (marks[1] - marks[0])
-    finally:
-        consumer.close()
-        job.terminate()
-        job.wait()
+        while written.count() < goal:
+            if job.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                raise click.ClickException(f"{written.count()} of {goal} records in {LIMIT_S} s: {log.read()[-3000:]}")
+            time.sleep(0.02)
+        return time.monotonic()
+
+
+class _Written:
+    """Counts the messages that are written to the results topic from now on."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+        numbers = self._consumer.partitions_for_topic(TOPICS.results)
+        self._partitions = [TopicPartition(TOPICS.results, number) for number in numbers]
+        self._before = 0
+        self._before = self.count()
+
+    def count(self) -> int:
+        """Messages so far, with the few markers that end transactions."""
+        return int(sum(self._consumer.end_offsets(self._partitions).values())) - self._before
 
 
 if __name__ == "__main__":

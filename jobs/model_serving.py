@@ -1,7 +1,7 @@
 """The serving job: joins models and records from Kafka and writes a score for every record.
 
-    flink run -py jobs/model_serving.py --join partitioned --bootstrap-servers HOST:PORT
-    python jobs/model_serving.py --join keyed --bootstrap-servers HOST:PORT     (embedded mini cluster)
+flink run -py jobs/model_serving.py --join partitioned --bootstrap-servers HOST:PORT
+python jobs/model_serving.py --join keyed --bootstrap-servers HOST:PORT     (embedded mini cluster)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modelserving import topics
 from modelserving.data_types import load_data_types
 from modelserving.descriptors import ModelSources
 from modelserving.errors import ModelServingError
-from modelserving.flink.environment import environments
+from modelserving.flink.environment import environments, run
 from modelserving.flink.options import DELIVERIES, JOINS, STARTS, JobOptions
 from modelserving.flink.topology import build
 
@@ -23,35 +23,61 @@ from modelserving.flink.topology import build
 @click.command(context_settings={"max_content_width": 120})
 @click.option("--join", type=click.Choice(JOINS), required=True, help="How models and records meet.")
 @click.option(
-    "--bootstrap-servers", envvar="MODELSERVING_BOOTSTRAP_SERVERS", default="localhost:9092", show_default=True,
+    "--bootstrap-servers",
+    envvar="MODELSERVING_BOOTSTRAP_SERVERS",
+    default="localhost:9092",
+    show_default=True,
     help="Kafka brokers.",
 )
 @click.option("--topic-prefix", envvar="MODELSERVING_TOPIC_PREFIX", default="", help="In front of every topic's name.")
 @click.option(
-    "--data-types", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--data-types",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file of the data types.  [default: the wine example]",
 )
-@click.option("--name", help="Of the job, its consumer group and its transactions.  [default: PREFIXmodel-serving-JOIN]")
 @click.option(
-    "--from", "start", type=click.Choice(STARTS), default="committed", show_default=True,
+    "--name", help="Of the job, its consumer group and its transactions.  [default: PREFIXmodel-serving-JOIN]"
+)
+@click.option(
+    "--from",
+    "start",
+    type=click.Choice(STARTS),
+    default="committed",
+    show_default=True,
     help="Where to begin reading records without a savepoint; committed begins at the earliest the first time.",
 )
 @click.option("--delivery", type=click.Choice(DELIVERIES), default="exactly-once", show_default=True, help="To Kafka.")
 @click.option(
-    "--batch-interval", type=click.IntRange(1, 10_000), default=20, show_default=True, metavar="MS",
+    "--batch-interval",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    metavar="MS",
     help="Records of so many milliseconds are scored together.",
 )
 @click.option(
-    "--checkpoint-interval", type=click.IntRange(100), default=2000, show_default=True, metavar="MS",
+    "--checkpoint-interval",
+    type=click.IntRange(100),
+    default=2000,
+    show_default=True,
+    metavar="MS",
     help="Between checkpoints; with exactly-once, results are committed at each.",
 )
-@click.option("--parallelism", type=click.IntRange(1, 128), help="Of every operator.  [default: flink run's, or the cluster's]")
 @click.option(
-    "--model-root", "model_roots", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+    "--parallelism", type=click.IntRange(1, 128), help="Of every operator.  [default: flink run's, or the cluster's]"
+)
+@click.option(
+    "--model-root",
+    "model_roots",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder below which a model's location may lie; may be repeated.  [default: none]",
 )
 @click.option(
-    "-D", "configuration", multiple=True, metavar="KEY=VALUE",
+    "-D",
+    "configuration",
+    multiple=True,
+    metavar="KEY=VALUE",
     help="A Flink setting for the job; may be repeated.",
 )
 def main(
@@ -89,7 +115,7 @@ def main(
         topics.check(options.bootstrap_servers, options.topics)
         with environments(options) as (stream, table):
             build(stream, table, options)
-            stream.execute(options.name)
+            run(stream, options.name)
     except ModelServingError as error:
         raise click.ClickException(str(error)) from error
 

@@ -19,6 +19,9 @@ from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision
 
 STATE_SCHEMA = 1
 
+LONGEST_DETAIL = 500
+"""Characters: a fault may quote what it found, and a producer may have sent megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -61,7 +64,12 @@ class Admission:
         Raises:
             ModelRejected: it cannot be loaded.
         """
-        return loader.load(complete, self.data_types[complete.dataType])
+        try:
+            return loader.load(complete, self.data_types[complete.dataType])
+        except ModelRejected:
+            raise
+        except Exception as error:  # a model's bytes may make a library raise anything
+            raise ModelRejected(Reason.UNLOADABLE, f"its loader raised {type(error).__name__}: {error}") from error
 
     def judge(self, message: bytes | None, position: LogPosition, state: AdmissionState) -> Verdict:
         """Judge one message of the model log; `state` of its data type is updated in place."""
@@ -73,7 +81,8 @@ class Admission:
         try:
             descriptor = descriptors.parse(message)
             complete = self.complete(descriptor)
-            if _is_serving(complete, state):
+            settled = _without_bytes(complete)
+            if settled == state.serving:
                 state.repeated += 1
                 return Verdict()
             self.load(complete).close()
@@ -81,7 +90,7 @@ class Admission:
             return Verdict(
                 rejected=encode_rejected(
                     reason=fault.reason,
-                    detail=fault.detail,
+                    detail=fault.detail[:LONGEST_DETAIL],
                     original=message,
                     position=position,
                     rejected_at_ms=self.clock_ms(),
@@ -90,18 +99,21 @@ class Admission:
                     model_version=descriptor.version,
                 )
             )
-        state.serving_name, state.serving_version = complete.name, complete.version
-        state.serving_sha256 = complete.sha256
+        state.serving.CopyFrom(settled)
         admitted = AdmittedModel(offset=position.offset, descriptor=complete)
         return Verdict(decision=Decision(schema=STATE_SCHEMA, data_type=complete.dataType, admitted=admitted))
 
 
-def _is_serving(complete: ModelDescriptor, state: AdmissionState) -> bool:
-    return (complete.name, complete.version, complete.sha256) == (
-        state.serving_name,
-        state.serving_version,
-        state.serving_sha256,
-    )
+def _without_bytes(complete: ModelDescriptor) -> ModelDescriptor:
+    """What makes two descriptors the same one: all of a complete descriptor, its sha256 in place of its bytes.
+
+    Not when it was made: publishing the same model again is no new model.
+    """
+    settled = ModelDescriptor()
+    settled.CopyFrom(complete)
+    settled.ClearField("model")
+    settled.ClearField("created_at_ms")
+    return settled
 
 
 def data_type_of(message: bytes | None) -> str:

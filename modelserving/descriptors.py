@@ -64,8 +64,10 @@ def _check_text(text: str, field: str, *, required: bool) -> None:
         raise ModelRejected(
             Reason.MALFORMED, f"{field} has {len(text)} characters; at most {MAX_NAME_CHARACTERS} are allowed"
         )
-    if any(not character.isprintable() for character in text) or ".." in text.split("/"):
-        raise ModelRejected(Reason.MALFORMED, f"{field} {text!r} has a control character or a '..' in it")
+    if not text.isprintable():
+        raise ModelRejected(Reason.MALFORMED, f"{field} {text!r} has a control character in it")
+    if "../" in f"{text}/":
+        raise ModelRejected(Reason.MALFORMED, f"{field} {text!r} has a step up ('../') in it")
 
 
 def complete(descriptor: ModelDescriptor, sources: ModelSources) -> ModelDescriptor:
@@ -79,10 +81,10 @@ def complete(descriptor: ModelDescriptor, sources: ModelSources) -> ModelDescrip
     if descriptor.WhichOneof("model") == "location":
         path = _allowed_path(descriptor.location, sources)
         try:
-            digest = archive.folder_sha256(path) if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
             done.data = archive.pack_folder(path) if path.is_dir() else path.read_bytes()
-        except OSError as error:
-            raise ModelRejected(Reason.LOCATION, f"{descriptor.location}: {error.strerror}") from error
+            digest = archive.folder_sha256(path) if path.is_dir() else hashlib.sha256(done.data).hexdigest()
+        except (OSError, ValueError) as error:  # ValueError: a file's name that is no text
+            raise ModelRejected(Reason.LOCATION, f"location {descriptor.location!r} cannot be read: {error}") from error
     else:
         digest = hashlib.sha256(descriptor.data).hexdigest()
     if descriptor.sha256 and descriptor.sha256.lower() != digest:
@@ -96,16 +98,14 @@ def _allowed_path(location: str, sources: ModelSources) -> Path:
     """The local path of `location`: a bare path or a file:// URL, below one of the roots after all links."""
     if "::" in location:
         raise ModelRejected(Reason.LOCATION, f"chained location {location!r} is not allowed")
-    if location.startswith("/"):
-        text = location
-    else:
-        url = urlsplit(location)
-        if url.scheme != "file" or url.netloc not in ("", "localhost"):
-            raise ModelRejected(
-                Reason.LOCATION, f"location {location!r} is neither an absolute path nor a file:// URL"
-            )
-        text = unquote(url.path)
     try:
+        url = urlsplit(location)
+        if location.startswith("/"):
+            text = location
+        elif url.scheme == "file" and url.netloc in ("", "localhost"):
+            text = unquote(url.path)
+        else:
+            raise ModelRejected(Reason.LOCATION, f"location {location!r} is neither an absolute path nor a file:// URL")
         path = Path(text).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelRejected(Reason.LOCATION, f"location {location!r} cannot be resolved: {error}") from error
@@ -113,4 +113,7 @@ def _allowed_path(location: str, sources: ModelSources) -> Path:
         raise ModelRejected(
             Reason.LOCATION, f"location {location!r} is below no model root; start the job with --model-root"
         )
+    if not (path.is_dir() or path.is_file()):
+        # Reading a pipe or a device may never end.
+        raise ModelRejected(Reason.LOCATION, f"location {location!r} is neither a file nor a folder")
     return path

@@ -22,7 +22,7 @@ class BrokerError(ModelServingError):
     """A Kafka broker cannot be reached, or a topic on it is not as the job needs it."""
 
 
-class ModelRejected(ModelServingError):
+class ModelRejected(ModelServingError):  # noqa: N818 - what happens to the model, not an error of the job
     """A model cannot serve.
 
     Attributes:

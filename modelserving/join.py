@@ -7,7 +7,7 @@ from typing import Protocol
 
 from modelserving.decoding import TypedBatch
 from modelserving.errors import ModelServingError
-from modelserving.manager import ServableManager
+from modelserving.manager import LiveModel, ServableManager
 from modelserving.outgoing import Outgoing
 from modelserving.scoring import reject_all, score
 from modelserving.wire.serving_pb2 import Reason
@@ -34,7 +34,7 @@ class Join:
     Args:
         topic: the records' topic, for the results' positions.
         manager: the live models of this instance.
-        model_log: reads the model log; called when a data type has records but no model in the state.
+        model_log: reads the model log; called for a data type that has no model in the state.
         clock_us: epoch microseconds.
     """
 
@@ -54,19 +54,20 @@ class Join:
         """Take in a decision: keep it in the state, and aspire to it from the next batch on."""
         decision = Decision.FromString(encoded)
         before = _decode_state(store.get(decision.data_type))
-        if before.HasField("serving") and decision.admitted.offset <= before.serving.offset:
-            return
         after = ServingState(schema=STATE_SCHEMA, serving=decision.admitted)
         if before.HasField("serving"):
+            if decision.admitted.offset <= before.serving.offset:
+                return
             after.last_good.CopyFrom(before.serving)
+        else:
+            # Perhaps the first decision of a backlog: the newest model may be far behind it.
+            self._aspire_to_newest_on_log(decision.data_type)
         store.put(decision.data_type, after.SerializeToString())
         self._manager.aspire(decision.admitted)
 
     def on_batch(self, batch: TypedBatch, store: ModelStore) -> Iterator[Outgoing]:
         """Score one batch; every record of it leaves as a result or as a rejected record."""
-        if not self._manager.knows(batch.data_type):
-            self._learn(batch.data_type, store)
-        live = self._manager.live(batch.data_type)
+        live = self._manager.live(batch.data_type) or self._learn(batch.data_type, store)
         if live is None:
             detail = f"no model for data type {batch.data_type!r} yet; publish one"
             yield reject_all(batch, self._topic, Reason.NO_MODEL, detail, self._clock_us)
@@ -77,17 +78,23 @@ class Join:
         """Free the live models."""
         self._manager.close()
 
-    def _learn(self, data_type: str, store: ModelStore) -> None:
-        """Find the model of a data type that this instance knows nothing of: in the state, else on the log."""
+    def _learn(self, data_type: str, store: ModelStore) -> LiveModel | None:
+        """The model of a data type that has no live one in this instance: from the state, else from the log."""
         state = _decode_state(store.get(data_type))
         if not state.HasField("serving"):
-            admitted = self._model_log().get(data_type)
-            if admitted is not None:
-                self._manager.aspire(admitted)
-            return
+            self._aspire_to_newest_on_log(data_type)
+            return self._manager.live(data_type)
         self._manager.aspire(state.serving)
-        if self._manager.live(data_type) is None and state.HasField("last_good"):
+        live = self._manager.live(data_type)
+        if live is None and state.HasField("last_good"):
             self._manager.aspire(state.last_good)
+            live = self._manager.live(data_type)
+        return live
+
+    def _aspire_to_newest_on_log(self, data_type: str) -> None:
+        newest = self._model_log().get(data_type)
+        if newest is not None:
+            self._manager.aspire(newest)
 
 
 def _decode_state(encoded: bytes | None) -> ServingState:

@@ -36,10 +36,6 @@ class ServableManager:
         self._aspired: dict[str, AdmittedModel] = {}
         self._live: dict[str, LiveModel] = {}
 
-    def knows(self, data_type: str) -> bool:
-        """Whether any version was aspired or is live for the data type."""
-        return data_type in self._aspired or data_type in self._live
-
     def aspire(self, admitted: AdmittedModel) -> None:
         """Make `admitted` the version to serve, unless a newer one on the model log is known already."""
         data_type = admitted.descriptor.dataType
@@ -71,7 +67,7 @@ class ServableManager:
             servable = self._load(descriptor)
         except ModelRejected as fault:
             # It passed admission, so this instance is at fault (memory, disk): the last good version goes on.
-            log.error("data type %s: admitted %s cannot be loaded here: %s", data_type, version, fault)
+            log.error("data type %s: admitted %s cannot be loaded here: %.500s", data_type, version, fault)
             return
         replaced = self._live.get(data_type)
         self._live[data_type] = LiveModel(aspired.offset, version, servable)

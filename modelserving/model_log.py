@@ -22,6 +22,7 @@ from modelserving.wire.state_pb2 import AdmittedModel
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_MS = 30_000
+POLL_MS = 100
 _shared: dict[tuple[str, str], dict[str, AdmittedModel]] = {}
 _shared_lock = threading.Lock()
 
@@ -45,6 +46,7 @@ def newest_models(bootstrap_servers: str, topic: str, admission: Admission) -> d
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap_servers,
+            bootstrap_timeout_ms=READ_TIMEOUT_MS,
             enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -68,6 +70,8 @@ def _newest(consumer: KafkaConsumer, partition: TopicPartition, admission: Admis
             data_type = descriptors.parse(message).dataType
         except ModelRejected:
             return
+        if admission.data_types.get(data_type) is None:
+            return  # any number of names may be on the log
         offsets[data_type].append(offset)
         newest_message[data_type] = message or b""
 
@@ -85,20 +89,21 @@ def _newest(consumer: KafkaConsumer, partition: TopicPartition, admission: Admis
     return models
 
 
-def _admit(admission: Admission, offset: int, message: bytes) -> AdmittedModel | None:
+def _admit(admission: Admission, offset: int, message: bytes | None) -> AdmittedModel | None:
     try:
         complete = admission.complete(descriptors.parse(message))
         admission.load(complete).close()
     except ModelRejected as fault:
-        log.info("cold start passes over the model at offset %d: %s", offset, fault)
+        log.info("cold start passes over the model at offset %d: %.500s", offset, fault)
         return None
     return AdmittedModel(offset=offset, descriptor=complete)
 
 
-def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> bytes:
-    found: list[bytes] = []
-    _read(consumer, partition, offset, offset + 1, lambda _, message: found.append(message or b""))
-    return found[0]
+def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> bytes | None:
+    """The message at `offset`; None if it has been deleted since."""
+    found: list[bytes | None] = []
+    _read(consumer, partition, offset, offset + 1, lambda _, message: found.append(message))
+    return found[0] if found else None
 
 
 def _read(
@@ -110,10 +115,15 @@ def _read(
 ) -> None:
     """Call `each` with offset and value of every message in [start, end)."""
     consumer.seek(partition, start)
-    while consumer.position(partition) < end:
-        records = consumer.poll(timeout_ms=READ_TIMEOUT_MS, max_records=1).get(partition, [])
-        for record in records:
+    position = start
+    idle_ms = 0
+    while position < end:
+        # A poll waits for records, and the markers that end transactions are none: so it must not wait for long.
+        for record in consumer.poll(timeout_ms=POLL_MS, max_records=1).get(partition, []):
             if record.offset < end:
                 each(record.offset, record.value)
-        if not records and consumer.position(partition) < end:
-            raise BrokerError(f"topic {partition.topic} gave nothing for {READ_TIMEOUT_MS} ms at offset {start}")
+        reached = consumer.position(partition)
+        idle_ms = 0 if reached > position else idle_ms + POLL_MS
+        if idle_ms >= READ_TIMEOUT_MS:
+            raise BrokerError(f"topic {partition.topic} gave nothing for {READ_TIMEOUT_MS} ms at offset {position}")
+        position = reached

@@ -53,6 +53,7 @@ class TopicReader:
                 "group.id": f"reader-{topic}",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
+                "log_level": 2,  # a broker that a failed test leaves behind it ended is no news
                 "fetch.message.max.bytes": MAX_REJECTED_BYTES,
             }
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from modelserving.cli.demo import demo
 from modelserving.cli.local import local
 from modelserving.cli.publish import publish
 from modelserving.cli.send import send
@@ -28,7 +29,7 @@ def main() -> None:
     """Serve machine-learned models inside a Flink stream: publish models, send records, see the scores."""
 
 
-for _command in (local, publish, send, tail):
+for _command in (local, publish, send, tail, demo):
     main.add_command(_command)
 
 if __name__ == "__main__":

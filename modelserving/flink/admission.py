@@ -58,5 +58,5 @@ class AdmissionFunction(KeyedProcessFunction):
             yield Row(data_type, verdict.decision.SerializeToString())
         if verdict.rejected is not None:
             self._rejected.inc()
-            outgoing = Outgoing("rejected-models", [None], [verdict.rejected])
+            outgoing = Outgoing("rejected-models", [data_type.encode() or None], [verdict.rejected])
             yield rejected_models_tag(), rows.outgoing_row(outgoing, self._options.topics)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pyflink.common import Configuration
@@ -17,25 +19,47 @@ from modelserving.local.jars import jars_folder
 
 MAX_PARALLELISM = 128
 """Of every job, for ever: a savepoint's keyed state is split into this many groups."""
+_CONSOLE_LOG = Path(__file__).with_name("log4j-console.properties")
 
 
 @contextmanager
 def environments(options: JobOptions) -> Iterator[tuple[StreamExecutionEnvironment, StreamTableEnvironment]]:
     """The DataStream and the table environment of a job, under `flink run` or on the embedded mini cluster."""
-    submitted = "PYFLINK_GATEWAY_PORT" in os.environ  # set by `flink run`
     with TemporaryDirectory(prefix="modelserving-checkpoints-") as checkpoints:
         configuration = Configuration()
-        settings = _job_settings(options) | ({} if submitted else _mini_cluster_settings(checkpoints))
+        settings = _job_settings(options) | ({} if _submitted() else _mini_cluster_settings(checkpoints))
         for key, value in (settings | dict(options.configuration)).items():
             configuration.set_string(key, value)
-        if not submitted:
+        if not _submitted():
             # Else all parallel instances run in this process and share its GIL.
             os.environ.setdefault("_python_worker_execution_mode", "process")
+            os.environ.setdefault("LOG4J_PROPERTIES", str(_CONSOLE_LOG))
         stream = StreamExecutionEnvironment.get_execution_environment(configuration)
         stream.set_max_parallelism(MAX_PARALLELISM)
         if options.parallelism is not None:
             stream.set_parallelism(options.parallelism)
         yield stream, StreamTableEnvironment.create(stream)
+
+
+def run(stream: StreamExecutionEnvironment, name: str) -> None:
+    """Execute the job until it ends or this process is told to stop (SIGINT, SIGTERM): then it is cancelled.
+
+    Were the process to end at once, the Python workers might outlive it.
+    """
+    if _submitted():
+        stream.execute(name)
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    client = stream.execute_async(name)
+    try:
+        client.get_job_execution_result().result()
+    except KeyboardInterrupt:
+        client.cancel().result()
+
+
+def _submitted() -> bool:
+    """Whether `flink run` started this program."""
+    return "PYFLINK_GATEWAY_PORT" in os.environ
 
 
 def _job_settings(options: JobOptions) -> dict[str, str]:

@@ -25,9 +25,9 @@ def decision_type() -> Any:
 
 
 def outgoing_type() -> Any:
-    """Messages for one topic, as arrays: a row a message would cross one by one."""
-    arrays = Types.OBJECT_ARRAY(BYTES)
-    return Types.ROW_NAMED(["topic", "record_keys", "record_values"], [Types.STRING(), arrays, arrays])
+    """Messages for one topic, as an array: a row a message would cross one by one."""
+    message = Types.ROW_NAMED(["record_key", "record_value"], [BYTES, BYTES])
+    return Types.ROW_NAMED(["topic", "messages"], [Types.STRING(), Types.OBJECT_ARRAY(message)])
 
 
 def raw_batch(row: Row) -> pa.RecordBatch:
@@ -38,4 +38,5 @@ def raw_batch(row: Row) -> pa.RecordBatch:
 
 def outgoing_row(outgoing: Outgoing, topics: Topics) -> Row:
     """A row of `outgoing_type`."""
-    return Row(getattr(topics, outgoing.role.replace("-", "_")), outgoing.keys, outgoing.values)
+    topic = getattr(topics, outgoing.role.replace("-", "_"))
+    return Row(topic, [Row(*message) for message in zip(outgoing.keys, outgoing.values, strict=True)])

@@ -1,9 +1,9 @@
 """The dataflow of the serving job.
 
-    record_log → batches ─┬─ keyed: decode, key by data type ─┐
-                          └─ partitioned: rebalance ──────────┴→ join → outputs
-    model_log → admission (keyed by data type) ── decisions ──────┘
-                     └─ rejected models → outputs
+record_log → batches ─┬─ keyed: decode, key by data type ─┐
+                      └─ partitioned: rebalance ──────────┴→ join → outputs
+model_log → admission (keyed by data type) ── decisions ──────┘
+                 └─ rejected models → outputs
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def _write(table: StreamTableEnvironment, outgoing: DataStream) -> None:
     statements = table.create_statement_set()
     statements.add_insert_sql("""
         INSERT INTO outputs
-        SELECT topic, record_keys[place], record_value
-        FROM outgoing CROSS JOIN UNNEST(record_values) WITH ORDINALITY AS message (record_value, place)
+        SELECT topic, record_key, record_value
+        FROM outgoing CROSS JOIN UNNEST(messages) AS message (record_key, record_value)
     """)
     statements.attach_as_datastream()
 

@@ -115,7 +115,6 @@ class LocalCluster:
             link.symlink_to(jar)
 
 
-
 def _flink_home() -> Path:
     package = find_spec("pyflink")
     if package is None or package.origin is None:
@@ -138,22 +137,54 @@ def _answer(url: str) -> dict[str, int] | None:
         return None
 
 
-@click.command()
-@click.argument("action", type=click.Choice(["up", "down"]))
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path(".run/cluster"), show_default=True)
-@click.option("--rest-port", type=int, default=8081, show_default=True)
-@click.option("--task-managers", type=click.IntRange(1), default=1, show_default=True)
-def main(action: str, folder: Path, rest_port: int, task_managers: int) -> None:
-    """Start or stop a standalone Flink cluster on this machine."""
+FOLDER = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path(".run/cluster"),
+    show_default=True,
+    help="Of the cluster's files.",
+)
+PORT = click.option("--rest-port", type=int, default=8081, show_default=True, help="Of Flink's REST interface.")
+
+
+@click.group()
+def main() -> None:
+    """A standalone Flink cluster on this machine."""
+
+
+@main.command()
+@FOLDER
+@PORT
+@click.option("--task-managers", type=click.IntRange(1), default=1, show_default=True, help="How many.")
+def up(folder: Path, rest_port: int, task_managers: int) -> None:
+    """Start the cluster."""
     cluster = LocalCluster(folder, rest_port)
     try:
-        if action == "down":
-            cluster.down()
-            return
         cluster.up(task_managers)
     except ModelServingError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Flink at {cluster.url}; logs in {cluster.folder / 'log'}")
+
+
+@main.command()
+@FOLDER
+@PORT
+def down(folder: Path, rest_port: int) -> None:
+    """Stop the cluster."""
+    LocalCluster(folder, rest_port).down()
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@FOLDER
+@PORT
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def flink(folder: Path, rest_port: int, arguments: tuple[str, ...]) -> None:
+    """Run Flink's command line against the cluster."""
+    done = LocalCluster(folder, rest_port).flink(*arguments, check=False)
+    click.echo(done.stdout, nl=False)
+    click.echo(done.stderr, nl=False, err=True)
+    sys.exit(done.returncode)
 
 
 if __name__ == "__main__":

@@ -24,20 +24,16 @@ class ServingState(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., serving: _Optional[_Union[AdmittedModel, _Mapping]] = ..., last_good: _Optional[_Union[AdmittedModel, _Mapping]] = ...) -> None: ...
 
 class AdmissionState(_message.Message):
-    __slots__ = ("schema", "applied_offset", "serving_name", "serving_version", "serving_sha256", "repeated")
+    __slots__ = ("schema", "applied_offset", "serving", "repeated")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     APPLIED_OFFSET_FIELD_NUMBER: _ClassVar[int]
-    SERVING_NAME_FIELD_NUMBER: _ClassVar[int]
-    SERVING_VERSION_FIELD_NUMBER: _ClassVar[int]
-    SERVING_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     schema: int
     applied_offset: int
-    serving_name: str
-    serving_version: str
-    serving_sha256: str
+    serving: _model_pb2.ModelDescriptor
     repeated: int
-    def __init__(self, schema: _Optional[int] = ..., applied_offset: _Optional[int] = ..., serving_name: _Optional[str] = ..., serving_version: _Optional[str] = ..., serving_sha256: _Optional[str] = ..., repeated: _Optional[int] = ...) -> None: ...
+    def __init__(self, schema: _Optional[int] = ..., applied_offset: _Optional[int] = ..., serving: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., repeated: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
     __slots__ = ("schema", "data_type", "admitted")

@@ -35,8 +35,6 @@ def start_job(tmp_path: Path, broker: LocalBroker, topics: Topics) -> StartJob:
         pytest.skip(str(error))
 
     def start(join: str, *arguments: str, parallelism: int = 1) -> MiniClusterJob:
-        return MiniClusterJob(
-            tmp_path, broker.bootstrap_servers, topics, join, *arguments, parallelism=parallelism
-        )
+        return MiniClusterJob(tmp_path, broker.bootstrap_servers, topics, join, *arguments, parallelism=parallelism)
 
     return start

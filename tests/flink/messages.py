@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.wine_pb2 import WineRecord
 from tests.flink.jobs import ROOT
@@ -13,6 +11,17 @@ EXAMPLE_MODELS = ROOT / "examples" / "winequality" / "models"
 TYPES = {".pmml": ModelType.PMML, ".pb": ModelType.TENSORFLOW, ".zip": ModelType.TENSORFLOWSAVED}
 ROWS = [list(row.values()) for row in wine_batch().to_pylist()]
 """The features of each row of the wine table."""
+
+
+def wine_table(name: str) -> str:
+    """The TOML of a data type that is wine by another name."""
+    descriptor_set = ROOT / "modelserving" / "wire" / "wine.binpb"
+    features = ", ".join(f'{{ name = "{feature}" }}' for feature in NAMES)
+    return (
+        f'[data_types.{name}]\ncodec = "protobuf"\ndescriptor_set = "{descriptor_set}"\n'
+        'message = "modelserving.WineRecord"\nroute = { by = "field", field = "dataType" }\n'
+        f"features = [{features}]\n"
+    )
 
 
 def wine_record(number: int, data_type: str = "wine") -> bytes:
@@ -39,6 +48,6 @@ def model(data: bytes, kind: ModelType, data_type: str = "wine", version: str = 
     ).SerializeToString()
 
 
-def unloadable_model(data_type: str = "wine", path: Path = ROOT / "README.md") -> bytes:
+def unloadable_model(data_type: str = "wine") -> bytes:
     """A descriptor whose model is a text."""
-    return model(path.read_bytes(), ModelType.TENSORFLOW, data_type, name="text")
+    return model(b"not a graph", ModelType.TENSORFLOW, data_type, name="text")

@@ -1,4 +1,4 @@
-"""Every reference model, in both joins, from Kafka to Kafka: the reference's wire format in, the expected answers out."""
+"""Every reference model, in both joins, Kafka to Kafka: the reference's wire format in, the expected answers out."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ MODELS = {
 }
 
 
-def test_all_rows_get_the_expected_answers(
-    join: str, start_job: StartJob, broker: LocalBroker, topics: Topics
-) -> None:
+def test_all_rows_get_the_expected_answers(join: str, start_job: StartJob, broker: LocalBroker, topics: Topics) -> None:
     reader = TopicReader(broker.bootstrap_servers, topics.results)
     with start_job(join) as job:
         for name, file in MODELS.items():

@@ -1,0 +1,157 @@
+"""Shows the demonstration while it runs: a live table on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+import click
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+LINE_EVERY_S = 3.0
+EVENTS_SHOWN = 7
+BAR_WIDTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the demonstration stands."""
+
+    total: int
+    """Records that will be sent."""
+    sent: int = 0
+    scored: int = 0
+    rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    rate: float = 0.0
+    """Answers per second."""
+    serving: str = "none yet"
+    """Name, version and type of the newest model version seen in the results."""
+    swaps: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Records sent that have no answer yet."""
+        return max(0, self.sent - self.scored - self.rejected)
+
+
+class Display(Protocol):
+    """What shows the progress; a context manager."""
+
+    def __enter__(self) -> Display:
+        """Begin to show."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last state in view."""
+        ...
+
+    def event(self, text: str) -> None:
+        """Something happened, once."""
+        ...
+
+    def update(self, progress: Progress) -> None:
+        """The figures changed."""
+        ...
+
+
+def display(title: str, clock: Callable[[], float] = time.monotonic) -> Display:
+    """The live table if stdout is a terminal that can show it, else lines; `clock` tells seconds."""
+    console = Console()
+    return LiveTable(console, title, clock) if console.is_interactive else Lines(title, clock)
+
+
+class Lines:
+    """A line for each event, and one with the figures every `LINE_EVERY_S` seconds."""
+
+    def __init__(self, title: str, clock: Callable[[], float]) -> None:
+        self._title = title
+        self._clock = clock
+        self._start = self._shown = clock()
+
+    def __enter__(self) -> Lines:
+        click.echo(self._title)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def event(self, text: str) -> None:
+        """Print it."""
+        click.echo(f"{self._clock() - self._start:5.1f} s  {text}")
+
+    def update(self, progress: Progress) -> None:
+        """Print the figures if it is time to."""
+        now = self._clock()
+        if progress.scored and now - self._shown >= LINE_EVERY_S:
+            self._shown = now
+            self.event(
+                f"sent {progress.sent} of {progress.total}, scored {progress.scored}, rejected {progress.rejected}, "
+                f"waiting {progress.waiting}; {progress.rate:.0f} records/s; "
+                f"{progress.serving} serves, swaps {progress.swaps}"
+            )
+
+
+class LiveTable:
+    """A table that is drawn anew in place, a few times a second, by a thread of its own."""
+
+    def __init__(self, console: Console, title: str, clock: Callable[[], float]) -> None:
+        self._title = title
+        self._clock = clock
+        self._start = clock()
+        self._progress = Progress(total=0)
+        self._events: deque[tuple[float, str]] = deque(maxlen=EVENTS_SHOWN)
+        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=5)
+
+    def __enter__(self) -> LiveTable:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def event(self, text: str) -> None:
+        """Add it to the latest events."""
+        self._events.append((self._clock() - self._start, text))
+
+    def update(self, progress: Progress) -> None:
+        """Draw these figures from now on."""
+        self._progress = progress
+
+    def _table(self) -> RenderableType:
+        progress = self._progress
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, min_width=10)
+        table.add_column(no_wrap=True)
+        bar = ProgressBar(max(1, progress.total), progress.scored + progress.rejected, BAR_WIDTH)
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(progress.reasons.items()))
+        table.add_row("records sent", f"{progress.sent:,}", f"of {progress.total:,}")
+        table.add_row("scored", f"{progress.scored:,}", bar)
+        table.add_row("rejected", f"{progress.rejected:,}", Text(reasons, style="dim"))
+        table.add_row("waiting", f"{progress.waiting:,}", Text("sent, not answered yet", style="dim"))
+        table.add_row("rate", f"{progress.rate:,.0f}", "records/s")
+        table.add_row("model swaps", f"{progress.swaps}", "")
+        table.add_row("serving", "", Text(progress.serving, style="bold green"))
+        table.add_row()
+        events = list(self._events)
+        for number, (at, text) in enumerate(events):
+            table.add_row("events" if number == 0 else "", f"{at:.1f} s", Text(text))
+        for _ in range(EVENTS_SHOWN - len(events)):
+            table.add_row()
+        return Panel(table, title=f"{self._title} · {self._clock() - self._start:.0f} s", title_align="left")

@@ -1,0 +1,59 @@
+"""A standalone cluster for tests: free ports, and jobs submitted to it as a user would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelserving.local.broker import free_port
+from modelserving.local.cluster import LocalCluster
+from modelserving.topics import Topics
+from tests.flink.jobs import JOB, running_job
+from tests.waiting import wait_until
+
+_JOB_ID = re.compile(r"JobID ([0-9a-f]{32})")
+_SAVEPOINT = re.compile(r"Savepoint completed\. Path: (\S+)")
+
+
+@contextmanager
+def local_cluster(folder: Path) -> Iterator[LocalCluster]:
+    """A cluster with one TaskManager of four slots."""
+    cluster = LocalCluster(folder, free_port(), {"jobmanager.rpc.port": str(free_port())})
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
+
+
+def submit(
+    cluster: LocalCluster,
+    bootstrap_servers: str,
+    topics: Topics,
+    join: str,
+    parallelism: int,
+    savepoint: str | None = None,
+    script: Path = JOB,
+) -> str:
+    """`flink run` the job, wait until it runs, and return its id."""
+    restore = ["--fromSavepoint", savepoint] if savepoint else []
+    options = ["--join", join, "--bootstrap-servers", bootstrap_servers, "--topic-prefix", topics.prefix]
+    options += ["--checkpoint-interval", "500"]
+    done = cluster.flink(
+        "run", "--detached", "--parallelism", str(parallelism), *restore, "--python", str(script), *options, check=False
+    )
+    found = _JOB_ID.search(done.stdout)
+    assert found, done.stdout[-2000:] + done.stderr[-2000:]
+    job = found.group(1)
+    wait_until(lambda: running_job(cluster.url) == job, describe=lambda: f"job {job} does not run")
+    return job
+
+
+def stop_with_savepoint(cluster: LocalCluster, job: str) -> str:
+    """`flink stop` the job; the savepoint's path."""
+    done = cluster.flink("stop", job)
+    found = _SAVEPOINT.search(done.stdout)
+    assert found, done.stdout[-2000:]
+    return found.group(1)
