@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from modelserving.data_types import load_data_types
+from modelserving.configuration import load_data_types
 from modelserving.decoding import RAW_SCHEMA, Decoder, TypedBatch
 from modelserving.results import encode_results
 from modelserving.scoring import reject_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from pyflink.common import Row, Types
 
-from modelserving.data_types import load_data_types
+from modelserving.configuration import load_data_types
 from modelserving.flink import rows, tables
 from modelserving.flink.environment import environments, run
 from modelserving.flink.options import JobOptions

@@ -11,25 +11,28 @@ from pathlib import Path
 
 import click
 
-from modelserving import topics
-from modelserving.data_types import load_data_types
+from modelserving import topics as kafka_topics
+from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
+from modelserving.configuration import load_data_types
 from modelserving.descriptors import ModelSources
 from modelserving.errors import ModelServingError
 from modelserving.flink.environment import environments, run
 from modelserving.flink.options import DELIVERIES, JOINS, STARTS, JobOptions
 from modelserving.flink.topology import build
+from modelserving.topics import Topics
+
+
+def _settings(_context: click.Context, _parameter: click.Parameter, items: tuple[str, ...]) -> dict[str, str]:
+    without_value = [item for item in items if "=" not in item]
+    if without_value:
+        raise click.BadParameter(f"{without_value[0]!r} is not of the form KEY=VALUE")
+    return dict(item.partition("=")[::2] for item in items)
 
 
 @click.command(context_settings={"max_content_width": 120})
 @click.option("--join", type=click.Choice(JOINS), required=True, help="How models and records meet.")
-@click.option(
-    "--bootstrap-servers",
-    envvar="MODELSERVING_BOOTSTRAP_SERVERS",
-    default="localhost:9092",
-    show_default=True,
-    help="Kafka brokers.",
-)
-@click.option("--topic-prefix", envvar="MODELSERVING_TOPIC_PREFIX", default="", help="In front of every topic's name.")
+@BOOTSTRAP_SERVERS
+@TOPICS
 @click.option(
     "--data-types",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -77,13 +80,14 @@ from modelserving.flink.topology import build
     "-D",
     "configuration",
     multiple=True,
+    callback=_settings,
     metavar="KEY=VALUE",
     help="A Flink setting for the job; may be repeated.",
 )
 def main(
     join: str,
     bootstrap_servers: str,
-    topic_prefix: str,
+    topics: Topics,
     data_types: Path | None,
     name: str | None,
     start: str,
@@ -92,27 +96,28 @@ def main(
     checkpoint_interval: int,
     parallelism: int | None,
     model_roots: tuple[Path, ...],
-    configuration: tuple[str, ...],
+    configuration: dict[str, str],
 ) -> None:
     """Join models and records from Kafka, and write a score for every record, until stopped."""
     logging.basicConfig(level=logging.WARNING)
-    settings = dict(item.partition("=")[::2] for item in configuration)
+    # Beam says at every start that it cannot use a cloud's file system, which nobody asked for.
+    logging.getLogger("apache_beam.io.filesystems").setLevel(logging.ERROR)
     try:
         options = JobOptions(
             join=join,
             bootstrap_servers=bootstrap_servers,
-            topics=topics.Topics(topic_prefix),
+            topics=topics,
             data_types=load_data_types(data_types),
-            name=name or f"{topic_prefix}model-serving-{join}",
+            name=name or f"{topics.prefix}model-serving-{join}",
             sources=ModelSources(tuple(root.resolve() for root in model_roots)),
             start=start,
             delivery=delivery,
             batch_interval_ms=batch_interval,
             checkpoint_interval_ms=checkpoint_interval,
             parallelism=parallelism,
-            configuration=settings,
+            configuration=configuration,
         )
-        topics.check(options.bootstrap_servers, options.topics)
+        kafka_topics.check(options.bootstrap_servers, options.topics)
         with environments(options) as (stream, table):
             build(stream, table, options)
             run(stream, options.name)

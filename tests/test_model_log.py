@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient
 
 from modelserving import loader, model_log
 from modelserving.admission import Admission
-from modelserving.data_types import DataType, DataTypes, Feature, load_data_types
+from modelserving.configuration import load_data_types
+from modelserving.data_types import DataType, DataTypes, Feature
 from modelserving.descriptors import ModelSources
 from modelserving.errors import BrokerError, ModelRejected
 from modelserving.local.broker import LocalBroker, free_port

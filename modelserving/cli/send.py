@@ -13,7 +13,8 @@ from kafka import KafkaProducer
 from modelserving import topics as topics_module
 from modelserving.cli.encoding import Encode, encoders, read_csv
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
-from modelserving.data_types import DataType, RouteBy, load_data_types
+from modelserving.configuration import load_data_types
+from modelserving.data_types import DataType, RouteBy
 from modelserving.errors import ConfigurationError
 from modelserving.topics import MAX_BATCH_BYTES, Topics
 

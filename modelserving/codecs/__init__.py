@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
+from modelserving.data_types import CodecConfig, Feature
 from modelserving.servable import RecordFailure
-
-if TYPE_CHECKING:
-    from modelserving.data_types import CodecConfig, Feature
 
 
 class Messages(Protocol):

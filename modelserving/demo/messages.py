@@ -10,7 +10,7 @@ from itertools import cycle
 from pathlib import Path
 
 from modelserving.cli.encoding import Encode, encoders, read_csv
-from modelserving.data_types import load_data_types
+from modelserving.configuration import load_data_types
 from modelserving.errors import ConfigurationError
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.wine_pb2 import WineRecord

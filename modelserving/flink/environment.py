@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,21 +20,24 @@ from modelserving.local.jars import jars_folder
 
 MAX_PARALLELISM = 128
 """Of every job, for ever: a savepoint's keyed state is split into this many groups."""
+_LOOK_EVERY_S = 0.5
 _CONSOLE_LOG = Path(__file__).with_name("log4j-console.properties")
 
 
 @contextmanager
 def environments(options: JobOptions) -> Iterator[tuple[StreamExecutionEnvironment, StreamTableEnvironment]]:
     """The DataStream and the table environment of a job, under `flink run` or on the embedded mini cluster."""
-    with TemporaryDirectory(prefix="modelserving-checkpoints-") as checkpoints:
+    with TemporaryDirectory(prefix="modelserving-job-") as folder:
         configuration = Configuration()
-        settings = _job_settings(options) | ({} if _submitted() else _mini_cluster_settings(checkpoints))
+        settings = _job_settings(options) | ({} if _submitted() else _mini_cluster_settings(folder))
         for key, value in (settings | dict(options.configuration)).items():
             configuration.set_string(key, value)
         if not _submitted():
             # Else all parallel instances run in this process and share its GIL.
             os.environ.setdefault("_python_worker_execution_mode", "process")
             os.environ.setdefault("LOG4J_PROPERTIES", str(_CONSOLE_LOG))
+            # What the JVM would leave behind goes with this folder.
+            os.environ.setdefault("JVM_ARGS", f"-Djava.io.tmpdir={folder}")
         stream = StreamExecutionEnvironment.get_execution_environment(configuration)
         stream.set_max_parallelism(MAX_PARALLELISM)
         if options.parallelism is not None:
@@ -49,12 +53,17 @@ def run(stream: StreamExecutionEnvironment, name: str) -> None:
     if _submitted():
         stream.execute(name)
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     client = stream.execute_async(name)
-    try:
-        client.get_job_execution_result().result()
-    except KeyboardInterrupt:
+    done = client.get_job_execution_result()
+    while not done.done() and not stopped.wait(_LOOK_EVERY_S):
+        pass
+    if stopped.is_set():
         client.cancel().result()
+    else:
+        done.result()
 
 
 def _submitted() -> bool:
@@ -78,14 +87,17 @@ def _job_settings(options: JobOptions) -> dict[str, str]:
     }
 
 
-def _mini_cluster_settings(checkpoints: str) -> dict[str, str]:
+def _mini_cluster_settings(folder: str) -> dict[str, str]:
     """What `flink-conf/` says on a cluster."""
     return {
         "pipeline.jars": ";".join(jar.as_uri() for jar in sorted(jars_folder("flink").glob("*.jar"))),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         # The default, in the JobManager's memory, takes states of up to 5 MB.
-        "execution.checkpointing.dir": f"file://{checkpoints}",
+        "execution.checkpointing.dir": f"file://{folder}/checkpoints",
+        "rest.bind-address": "localhost",
+        "jobmanager.bind-host": "localhost",
+        "taskmanager.bind-host": "localhost",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "10 s",

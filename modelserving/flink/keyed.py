@@ -48,12 +48,12 @@ class KeyedJoin(KeyedCoProcessFunction):
         self._join = assembly.join(self._options)
         self._store = MapModelStore(runtime_context.get_map_state(models_descriptor()))
 
-    def process_element1(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
-        for outgoing in self._join.on_batch(TypedBatch.from_ipc(bytes(value[1])), self._store):
+    def process_element1(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        for outgoing in self._join.on_batch(TypedBatch.from_ipc(bytes(value)), self._store):
             yield rows.outgoing_row(outgoing, self._options.topics)
 
-    def process_element2(self, value: Row, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
-        self._join.on_decision(bytes(value[1]), self._store)
+    def process_element2(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        self._join.on_decision(bytes(value), self._store)
         yield from ()
 
     def close(self) -> None:

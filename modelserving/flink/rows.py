@@ -16,12 +16,12 @@ BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 def batch_type() -> Any:
     """One decoded batch: data type, Arrow IPC message."""
-    return Types.ROW_NAMED(["data_type", "batch"], [Types.STRING(), BYTES])
+    return Types.ROW([Types.STRING(), BYTES])
 
 
 def decision_type() -> Any:
     """One decision of admission: data type, encoded `Decision`."""
-    return Types.ROW_NAMED(["data_type", "decision"], [Types.STRING(), BYTES])
+    return Types.ROW([Types.STRING(), BYTES])
 
 
 def outgoing_type() -> Any:

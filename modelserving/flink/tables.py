@@ -28,12 +28,10 @@ def records_table(options: JobOptions) -> str:
         "log_timestamp TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL",
         "processing_time AS PROCTIME()",
     )
-    start = {
-        "scan.startup.mode": _STARTUP_MODES[options.start],
-        "properties.group.id": options.name,
+    start = {"scan.startup.mode": _STARTUP_MODES[options.start], "properties.group.id": options.name}
+    if options.start == "committed":
         # A group's first start finds no committed offsets.
-        "properties.auto.offset.reset": "earliest",
-    }
+        start["properties.auto.offset.reset"] = "earliest"
     source = _source(options, options.topics.records)
     return _create_table("record_log", columns, source | start | RAW_KEY_AND_VALUE)
 

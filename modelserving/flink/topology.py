@@ -8,7 +8,7 @@ model_log → admission (keyed by data type) ── decisions ──────
 
 from __future__ import annotations
 
-from pyflink.common import Row, Types
+from pyflink.common import Types
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
@@ -17,6 +17,7 @@ from modelserving.flink.admission import AdmissionFunction, key_of, rejected_mod
 from modelserving.flink.broadcast_host import BroadcastHost
 from modelserving.flink.buckets import bucket_sql, spread
 from modelserving.flink.keyed import DecodeFunction, KeyedJoin, undecodable_records_tag
+from modelserving.flink.keying import keyed_by_first
 from modelserving.flink.options import JobOptions
 from modelserving.flink.partitioned import PartitionedJoin
 from modelserving.flink.state import models_descriptor
@@ -50,22 +51,29 @@ def _batches(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, 
 def _admission(table: StreamTableEnvironment, options: JobOptions) -> tuple[DataStream, DataStream]:
     """Decisions, and what goes to `rejected-models`."""
     query = f"SELECT record_value, log_offset, {tables.epoch_ms('log_timestamp')} FROM model_log"  # noqa: S608
+    models = table.to_data_stream(table.sql_query(query)).key_by(key_of, key_type=Types.STRING())
+    _in_one_subtask(models)
     decisions = (
-        table.to_data_stream(table.sql_query(query))
-        .key_by(key_of, key_type=Types.STRING())
-        .process(AdmissionFunction(options), output_type=rows.decision_type())
-        .name("admission")
-        .uid("admission")
+        models.process(AdmissionFunction(options), output_type=rows.decision_type()).name("admission").uid("admission")
     )
     return decisions, decisions.get_side_output(rejected_models_tag()).name("rejected-models").uid("rejected-models")
+
+
+def _in_one_subtask(stream: DataStream) -> None:
+    """Run all that leads to `stream` in one subtask: between one and several, messages overtake each other."""
+    transformations = [stream._j_data_stream.getTransformation()]
+    while transformations:
+        transformation = transformations.pop()
+        transformation.setParallelism(1)
+        transformations.extend(transformation.getInputs())
 
 
 def _keyed_join(batches: DataStream, decisions: DataStream, options: JobOptions) -> list[DataStream]:
     decoded = batches.process(DecodeFunction(options), output_type=rows.batch_type()).name("decode").uid("decode")
     undecodable = decoded.get_side_output(undecodable_records_tag())
     joined = (
-        decoded.key_by(_data_type, key_type=Types.STRING())
-        .connect(decisions.key_by(_data_type, key_type=Types.STRING()))
+        keyed_by_first(decoded, rows.BYTES)
+        .connect(keyed_by_first(decisions, rows.BYTES))
         .process(KeyedJoin(options), output_type=rows.outgoing_type())
         .name("keyed-join")
         .uid("keyed-join")
@@ -94,7 +102,3 @@ def _write(table: StreamTableEnvironment, outgoing: DataStream) -> None:
         FROM outgoing CROSS JOIN UNNEST(messages) AS message (record_key, record_value)
     """)
     statements.attach_as_datastream()
-
-
-def _data_type(row: Row) -> str:
-    return str(row[0])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from modelserving.data_types import DataTypes, load_data_types
+from modelserving.configuration import load_data_types
+from modelserving.data_types import DataTypes
 from modelserving.decoding import RAW_SCHEMA, Decoder
 from modelserving.outgoing import Outgoing
 from modelserving.rejections import reject

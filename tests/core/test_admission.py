@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modelserving import loader
 from modelserving.admission import LONGEST_DETAIL, Admission, Verdict, data_type_of
-from modelserving.data_types import DataType, DataTypes, Feature, load_data_types
+from modelserving.configuration import load_data_types
+from modelserving.data_types import DataType, DataTypes, Feature
 from modelserving.descriptors import ModelSources
 from modelserving.errors import ModelRejected
 from modelserving.wire.model_pb2 import Answer, ModelDescriptor, ModelType

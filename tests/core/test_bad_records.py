@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from modelserving.data_types import DataTypes, load_data_types
+from modelserving.configuration import load_data_types
+from modelserving.data_types import DataTypes
 from modelserving.servable import RecordFailure
 from modelserving.wire.serving_pb2 import Reason
 from tests.core.cases import FIRST_OFFSET, TICKETS, TOPIC, FakeServable, load_text, raw, reasons, serve, wine

@@ -8,16 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelserving.data_types import (
-    CodecConfig,
-    DataType,
-    DataTypes,
-    Feature,
-    FeatureKind,
-    Route,
-    RouteBy,
-    load_data_types,
-)
+from modelserving.configuration import load_data_types
+from modelserving.data_types import CodecConfig, DataType, DataTypes, Feature, FeatureKind, Route, RouteBy
 from modelserving.errors import ConfigurationError
 from modelserving.wire.wine_pb2 import WineRecord
 from tests.core.cases import PROJECT, TICKETS, load_text

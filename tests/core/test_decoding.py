@@ -16,16 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelserving.codecs import build_codec
-from modelserving.data_types import (
-    CodecConfig,
-    DataType,
-    DataTypes,
-    Feature,
-    FeatureKind,
-    Route,
-    RouteBy,
-    load_data_types,
-)
+from modelserving.configuration import load_data_types
+from modelserving.data_types import CodecConfig, DataType, DataTypes, Feature, FeatureKind, Route, RouteBy
 from modelserving.decoding import Decoder, TypedBatch
 from modelserving.errors import ConfigurationError
 from modelserving.wire.serving_pb2 import Reason

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from modelserving.data_types import load_data_types
+from modelserving.configuration import load_data_types
 from modelserving.decoding import Decoder, TypedBatch
 from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.join import Join

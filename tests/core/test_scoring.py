@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelserving.data_types import load_data_types
+from modelserving.configuration import load_data_types
 from modelserving.decoding import Decoder, TypedBatch
 from modelserving.scoring import reject_all, score
 from modelserving.servable import RecordFailure, Scores
