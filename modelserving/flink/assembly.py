@@ -6,7 +6,7 @@ import time
 
 from modelserving.admission import Admission
 from modelserving.flink.options import JobOptions
-from modelserving.flink.worker import die_with_parent
+from modelserving.flink.worker import prepare
 from modelserving.join import Join
 from modelserving.manager import ServableManager
 from modelserving.model_log import newest_models_once
@@ -19,7 +19,7 @@ def clock_us() -> int:
 
 def admission(options: JobOptions) -> Admission:
     """The judge of models."""
-    die_with_parent()
+    prepare()
     return Admission(options.data_types, options.sources, lambda: clock_us() // 1000)
 
 

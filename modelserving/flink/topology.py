@@ -98,7 +98,7 @@ def _write(table: StreamTableEnvironment, outgoing: DataStream) -> None:
     statements = table.create_statement_set()
     statements.add_insert_sql("""
         INSERT INTO outputs
-        SELECT topic, record_key, record_value
-        FROM outgoing CROSS JOIN UNNEST(messages) AS message (record_key, record_value)
+        SELECT topic, message[1], message[2]
+        FROM outgoing CROSS JOIN UNNEST(messages) AS unnested (message)
     """)
     statements.attach_as_datastream()
