@@ -36,7 +36,7 @@ LIMIT_S = 300
 
 @click.command()
 @click.option("--records", default=1_000_000, show_default=True, help="Measured, after the warm-up.")
-@click.option("--warm-up", default=200_000, show_default=True, help="Records before the measured ones.")
+@click.option("--warm-up", default=1_000_000, show_default=True, help="Records before the measured ones.")
 @click.option("--rounds", default=1, show_default=True, help="Of all pipelines, in turn.")
 @click.option("--parallelism", default=1, show_default=True, help="Of every pipeline.")
 def main(records: int, warm_up: int, rounds: int, parallelism: int) -> None:
