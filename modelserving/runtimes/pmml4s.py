@@ -16,6 +16,7 @@ _start = threading.Lock()
 def start() -> None:
     """Start the Java virtual machine of this process with PMML4S in it, or add PMML4S to the one that runs."""
     import jpype
+    import jpype.config
     import pypmml
     from pypmml.jvm import JPypeGateway
 
@@ -26,6 +27,8 @@ def start() -> None:
             jpype.addClassPath(str(Path(pypmml.__file__).parent / "jars" / "*"))
             pypmml.PMMLContext(gateway_instance=JPypeGateway())
         else:
+            # At exit JPype would wait for every thread that ever called Java, also for those that wait for ever.
+            jpype.config.destroy_jvm = False
             # -Xrs: signals stay with Python
             pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs"])
 
