@@ -104,7 +104,14 @@ def test_only_committed_messages_are_shown(run: Run, broker: LocalBroker, topics
 def follow(broker: LocalBroker, topics: Topics, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "modelserving.cli.main", "tail", "results", *arguments]
     command += ["--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", topics.prefix]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Where the tests themselves run in the background, SIGINT is ignored, and children inherit that.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def test_ctrl_c_ends_it_cleanly(broker: LocalBroker, topics: Topics) -> None:
