@@ -105,13 +105,8 @@ def follow(broker: LocalBroker, topics: Topics, *arguments: str) -> subprocess.P
     command = [sys.executable, "-m", "modelserving.cli.main", "tail", "results", *arguments]
     command += ["--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", topics.prefix]
     # Where the tests themselves run in the background, SIGINT is ignored, and children inherit that.
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    command = ["env", "--default-signal=INT", *command]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_ctrl_c_ends_it_cleanly(broker: LocalBroker, topics: Topics) -> None:
