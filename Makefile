@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check check-lock bench cluster cluster-down submit proto lock clean
+.PHONY: setup demo test check check-lock bench cluster cluster-down submit flink proto lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -15,7 +15,8 @@ JARS := jars/kafka/.fetched
 
 # $(call need,PROGRAM,REMEDY): end with one clear line if PROGRAM is not there.
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
-need-java = [ -x "$${JAVA_HOME:-}/bin/java" ] || $(call need,java,install a JDK 17 and put it on PATH or set JAVA_HOME)
+need-java = PATH="$${JAVA_HOME:+$$JAVA_HOME/bin/}"; PATH="$${PATH:-$(PATH)}" \
+  $(call need,java,install a JDK 17 and put it on PATH or set JAVA_HOME to one)
 
 setup: $(ENVIRONMENT) $(JARS)
 
@@ -73,7 +74,8 @@ check-lock: $(ENVIRONMENT)
 proto: $(ENVIRONMENT)
 	$(PYTHON) proto/generate.py
 
-# A standalone Flink cluster in .run/cluster: `make cluster`, `make submit ARGS="--join keyed"`, `make cluster-down`.
+# A standalone Flink cluster in .run/cluster: `make cluster`, `make submit ARGS="--join keyed"`,
+# `make flink ARGS="list"` for the rest of Flink's command line, `make cluster-down`.
 CLUSTER := $(PYTHON) -m modelserving.local.cluster
 PARALLELISM := 1
 ARGS := --join partitioned
@@ -85,7 +87,11 @@ cluster-down:
 	@$(CLUSTER) down
 
 submit: setup
-	@$(CLUSTER) flink -- run --detached --parallelism $(PARALLELISM) --python jobs/model_serving.py $(ARGS)
+	@$(CLUSTER) flink -- run --detached --parallelism $(PARALLELISM) $(if $(SAVEPOINT),--fromSavepoint $(SAVEPOINT)) \
+	  --python jobs/model_serving.py $(ARGS)
+
+flink: setup
+	@$(CLUSTER) flink -- $(ARGS)
 
 bench: setup
 	@$(PYTHON) -m bench.throughput

@@ -100,6 +100,8 @@ def main(
 ) -> None:
     """Join models and records from Kafka, and write a score for every record, until stopped."""
     logging.basicConfig(level=logging.WARNING)
+    # What it says while it looks for a broker in vain comes as one line from us.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     # Beam says at every start that it cannot use a cloud's file system, which nobody asked for.
     logging.getLogger("apache_beam.io.filesystems").setLevel(logging.ERROR)
     try:

@@ -184,6 +184,8 @@ def _decompressed(data: bytes) -> IO[bytes]:
 
 def _target(folder: Path, name: str) -> Path:
     parts = PurePosixPath(name).parts
+    if not parts and name:
+        return folder  # "./", the first member of an archive made of a folder's content
     if not parts or name.startswith("/") or ".." in parts or any(mark in name for mark in ("\\", "\0", ":")):
         raise ModelRejected(Reason.UNSAFE, f"archive member {name!r} is not a plain relative path")
     return folder.joinpath(*parts)

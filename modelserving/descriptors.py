@@ -19,6 +19,8 @@ from modelserving.wire.serving_pb2 import Reason
 
 MAX_NAME_CHARACTERS = 256
 VERSION_DIGITS = 12
+MAX_MODEL_BYTES = 256 * 1024 * 1024
+"""Of a model by location: its bytes travel on in a message and are kept in the job's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,15 @@ def complete(descriptor: ModelDescriptor, sources: ModelSources) -> ModelDescrip
     """Fetch the model's bytes if it goes by location, and fill in sha256 and version.
 
     Raises:
-        ModelRejected: LOCATION, CONFLICT (the sha256 given is not the bytes'), or what packing a folder raises.
+        ModelRejected: LOCATION, OVERSIZE, CONFLICT (the sha256 given is not the bytes'), or what packing a folder
+            raises.
     """
     done = ModelDescriptor()
     done.CopyFrom(descriptor)
     if descriptor.WhichOneof("model") == "location":
         path = _allowed_path(descriptor.location, sources)
         try:
+            _check_size(path)
             done.data = archive.pack_folder(path) if path.is_dir() else path.read_bytes()
             digest = archive.folder_sha256(path) if path.is_dir() else hashlib.sha256(done.data).hexdigest()
         except (OSError, ValueError) as error:  # ValueError: a file's name that is no text
@@ -92,6 +96,13 @@ def complete(descriptor: ModelDescriptor, sources: ModelSources) -> ModelDescrip
     done.sha256 = digest
     done.version = descriptor.version or digest[:VERSION_DIGITS]
     return done
+
+
+def _check_size(path: Path) -> None:
+    files = (each for each in path.rglob("*") if each.is_file()) if path.is_dir() else iter([path])
+    size = sum(file.stat().st_size for file in files)
+    if size > MAX_MODEL_BYTES:
+        raise ModelRejected(Reason.OVERSIZE, f"the model has {size} bytes; at most {MAX_MODEL_BYTES} can be served")
 
 
 def _allowed_path(location: str, sources: ModelSources) -> Path:

@@ -84,6 +84,19 @@ def test_unpack(pack: Callable[[dict[str, bytes]], bytes], folder: Path) -> None
     assert contents(folder) == FILES
 
 
+def test_archive_of_a_folders_content(tmp_path: Path, folder: Path) -> None:
+    """As `tar -C model .` makes it: its first member is the folder itself."""
+    for name, data in FILES.items():
+        path = tmp_path / "model" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.add(tmp_path / "model", arcname=".")
+    archive.unpack(buffer.getvalue(), folder)
+    assert contents(folder) == FILES
+
+
 def test_a_packed_folder_unpacks_to_the_same(folder: Path, tmp_path: Path) -> None:
     for name, data in FILES.items():
         path = folder / name

@@ -57,6 +57,7 @@ def run(stream: StreamExecutionEnvironment, name: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     client = stream.execute_async(name)
+    print(f"{name} runs; Ctrl-C ends it", file=sys.stderr)
     done = client.get_job_execution_result()
     while not done.done() and not stopped.wait(_LOOK_EVERY_S):
         pass

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -148,7 +149,16 @@ FOLDER = click.option(
 PORT = click.option("--rest-port", type=int, default=8081, show_default=True, help="Of Flink's REST interface.")
 
 
-@click.group()
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an expected fault becomes a line on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except ModelServingError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands)
 def main() -> None:
     """A standalone Flink cluster on this machine."""
 
@@ -160,10 +170,7 @@ def main() -> None:
 def up(folder: Path, rest_port: int, task_managers: int) -> None:
     """Start the cluster."""
     cluster = LocalCluster(folder, rest_port)
-    try:
-        cluster.up(task_managers)
-    except ModelServingError as error:
-        raise click.ClickException(str(error)) from error
+    cluster.up(task_managers)
     click.echo(f"Flink at {cluster.url}; logs in {cluster.folder / 'log'}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelserving.archive import folder_sha256, unpack
-from modelserving.descriptors import MAX_NAME_CHARACTERS, ModelSources, complete, parse
+from modelserving.descriptors import MAX_MODEL_BYTES, MAX_NAME_CHARACTERS, ModelSources, complete, parse
 from modelserving.errors import ModelRejected
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
@@ -156,3 +156,11 @@ def test_file_whose_name_is_no_text(root: Path) -> None:
 
 def test_good_message_is_parsed() -> None:
     assert parse(GOOD) == ModelDescriptor.FromString(GOOD)
+
+
+def test_location_above_the_limit_is_oversize(tmp_path: Path) -> None:
+    with (tmp_path / "model").open("wb") as file:
+        file.truncate(MAX_MODEL_BYTES + 1)
+    with pytest.raises(ModelRejected, match="at most") as caught:
+        complete(parse(changed(location=str(tmp_path / "model"))), ModelSources((tmp_path,)))
+    assert caught.value.reason == Reason.OVERSIZE
