@@ -14,14 +14,14 @@ TABLE = Path(__file__).resolve().parents[1] / "examples" / "winequality" / "wine
 FEATURES = [field.name for field in WineRecord.DESCRIPTOR.fields][:11]
 
 
-def wine_messages(data_type: str = "wine") -> list[bytes]:
+def wine_messages() -> list[bytes]:
     """The rows of the wine table as encoded `WineRecord`s."""
     with TABLE.open(newline="") as table:
         rows = [[float(cell) for cell in row[:11]] for row in csv.reader(table, delimiter=";")]
     messages = []
     for row in rows:
         features: dict[str, Any] = dict(zip(FEATURES, row, strict=True))
-        messages.append(WineRecord(**features, dataType=data_type).SerializeToString())
+        messages.append(WineRecord(**features, dataType="wine").SerializeToString())
     return messages
 
 

@@ -19,10 +19,21 @@ PARTITIONS = 4
 
 @pytest.fixture(scope="session")
 def kafka_ready() -> None:
-    """Java and the jars are there; without them a test is skipped, but in CI (environment variable CI) it fails."""
+    """Java and the broker's jars are there."""
+    _need("kafka")
+
+
+@pytest.fixture(scope="session")
+def flink_ready() -> None:
+    """Java and the jars of jobs are there."""
+    _need("flink")
+
+
+def _need(jars: str) -> None:
+    """Without Java and these jars a test is skipped, but in CI (environment variable CI) it fails."""
     try:
         java()
-        jars_folder("kafka")
+        jars_folder(jars)
     except ConfigurationError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))

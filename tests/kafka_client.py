@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
@@ -76,12 +76,3 @@ class TopicReader:
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
-
-
-def read(bootstrap_servers: str, topic: str, count: int, limit_s: float = LIMIT_S) -> Iterator[Any]:
-    """At least `count` committed messages of a topic."""
-    reader = TopicReader(bootstrap_servers, topic)
-    try:
-        yield from reader.wait_for(count, limit_s)
-    finally:
-        reader.close()

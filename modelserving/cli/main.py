@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from modelserving.cli.demo import demo
+from modelserving.cli.group import CommandGroup
 from modelserving.cli.local import local
 from modelserving.cli.publish import publish
 from modelserving.cli.send import send
 from modelserving.cli.tail import tail
-from modelserving.errors import ModelServingError
 
 
-class _Commands(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an expected fault becomes a line on stderr and exit code 1."""
-        try:
-            return super().invoke(ctx)
-        except ModelServingError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="modelserving")
 def main() -> None:
     """Serve machine-learned models inside a Flink stream: publish models, send records, see the scores."""

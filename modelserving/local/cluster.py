@@ -15,10 +15,10 @@ import urllib.request
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 
+from modelserving.cli.group import CommandGroup
 from modelserving.errors import ConfigurationError, ModelServingError
 from modelserving.local.jars import jars_folder
 
@@ -149,16 +149,7 @@ FOLDER = click.option(
 PORT = click.option("--rest-port", type=int, default=8081, show_default=True, help="Of Flink's REST interface.")
 
 
-class _Commands(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an expected fault becomes a line on stderr and exit code 1."""
-        try:
-            return super().invoke(ctx)
-        except ModelServingError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_Commands)
+@click.group(cls=CommandGroup)
 def main() -> None:
     """A standalone Flink cluster on this machine."""
 

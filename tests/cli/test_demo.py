@@ -24,7 +24,6 @@ from modelserving.demo.stopping import Stopped, StopSignals
 from modelserving.demo.tally import RateMeter, Tally
 from modelserving.demo.traffic import Pacer
 from modelserving.errors import ConfigurationError
-from modelserving.local.jars import jars_folder
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
 from tests.flink.jobs import ROOT
 from tests.waiting import wait_until
@@ -45,14 +44,8 @@ def temporary(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(kafka_ready: None, temporary: Path) -> Start:  # noqa: ARG001
+def start(kafka_ready: None, flink_ready: None, temporary: Path) -> Start:  # noqa: ARG001
     """Start `modelserving demo ARGUMENTS...` with a pipe for stdout, in a process group of its own."""
-    try:
-        jars_folder("flink")
-    except ConfigurationError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
     def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

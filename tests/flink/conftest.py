@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from modelserving.errors import ConfigurationError
 from modelserving.flink.options import JOINS
 from modelserving.local.broker import LocalBroker
-from modelserving.local.jars import jars_folder
 from modelserving.topics import Topics
 from tests.flink.jobs import MiniClusterJob
 
@@ -25,14 +22,8 @@ def join(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def start_job(tmp_path: Path, broker: LocalBroker, topics: Topics) -> StartJob:
+def start_job(flink_ready: None, tmp_path: Path, broker: LocalBroker, topics: Topics) -> StartJob:  # noqa: ARG001
     """`start_job(join, *arguments, parallelism=…)` on this test's topics, a context manager."""
-    try:
-        jars_folder("flink")
-    except ConfigurationError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
     def start(join: str, *arguments: str, parallelism: int = 1) -> MiniClusterJob:
         return MiniClusterJob(tmp_path, broker.bootstrap_servers, topics, join, *arguments, parallelism=parallelism)
