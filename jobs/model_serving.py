@@ -14,12 +14,18 @@ import click
 from modelserving import topics as kafka_topics
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.configuration import load_data_types
-from modelserving.descriptors import ModelSources
 from modelserving.errors import ModelServingError
 from modelserving.flink.environment import environments, run
 from modelserving.flink.options import DELIVERIES, JOINS, STARTS, JobOptions
 from modelserving.flink.topology import build
+from modelserving.gate import GateLimits
+from modelserving.locations import model_sources
+from modelserving.manager import ManagerLimits
 from modelserving.topics import Topics
+
+MIB = 1024**2
+GATE = GateLimits()
+MANAGER = ManagerLimits()
 
 
 def _settings(_context: click.Context, _parameter: click.Parameter, items: tuple[str, ...]) -> dict[str, str]:
@@ -73,8 +79,41 @@ def _settings(_context: click.Context, _parameter: click.Parameter, items: tuple
     "--model-root",
     "model_roots",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder below which a model's location may lie; may be repeated.  [default: none]",
+    metavar="URL",
+    help="A folder, or an s3://, gs://, http:// or https:// address, below which a model's location may lie; may be "
+    "repeated.  [default: none]",
+)
+@click.option(
+    "--load-limit",
+    type=click.FloatRange(0.1),
+    default=GATE.load_s,
+    show_default=True,
+    metavar="S",
+    help="Seconds in which a model must be fetched, and in which it must be loaded.",
+)
+@click.option(
+    "--probe-limit",
+    type=click.FloatRange(0.001),
+    default=GATE.probe_s,
+    show_default=True,
+    metavar="S",
+    help="Seconds in which a new model must answer its probe.",
+)
+@click.option(
+    "--load-memory",
+    type=click.IntRange(1),
+    default=GATE.memory_bytes // MIB,
+    show_default=True,
+    metavar="MIB",
+    help="What a model on trial may take of memory.",
+)
+@click.option(
+    "--model-memory",
+    type=click.IntRange(1),
+    default=MANAGER.memory_bytes // MIB,
+    show_default=True,
+    metavar="MIB",
+    help="For the live models of one parallel instance, by estimate; the least recently used leave.",
 )
 @click.option(
     "-D",
@@ -95,7 +134,11 @@ def main(
     batch_interval: int,
     checkpoint_interval: int,
     parallelism: int | None,
-    model_roots: tuple[Path, ...],
+    model_roots: tuple[str, ...],
+    load_limit: float,
+    probe_limit: float,
+    load_memory: int,
+    model_memory: int,
     configuration: dict[str, str],
 ) -> None:
     """Join models and records from Kafka, and write a score for every record, until stopped."""
@@ -111,7 +154,9 @@ def main(
             topics=topics,
             data_types=load_data_types(data_types),
             name=name or f"{topics.prefix}model-serving-{join}",
-            sources=ModelSources(tuple(root.resolve() for root in model_roots)),
+            sources=model_sources(model_roots),
+            gate_limits=GateLimits(load_limit, probe_limit, load_memory * MIB),
+            manager_limits=ManagerLimits(load_limit, model_memory * MIB),
             start=start,
             delivery=delivery,
             batch_interval_ms=batch_interval,

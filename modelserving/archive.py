@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -55,36 +56,56 @@ def pack_folder(folder: Path) -> bytes:
     """The folder's files as an uncompressed tar, the same bytes for the same files.
 
     Raises:
-        ModelRejected: UNSAFE: a link or a device in the folder; OVERSIZE: too many or too large files.
+        ModelRejected: as `read_folder`.
     """
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, path in _files(folder):
-            member = tarfile.TarInfo(name)
-            member.size = path.stat().st_size
-            with path.open("rb") as source:
-                archive.addfile(member, source)
-    return stream.getvalue()
+    return read_folder(folder)[0]
 
 
-def folder_sha256(folder: Path) -> str:
-    """Hex sha256 over the folder's files in the order of their relative POSIX paths.
+def read_folder(folder: Path, limit: int = MAX_UNPACKED_BYTES) -> tuple[bytes, str]:
+    """Read the folder's files, each once: as `pack_folder` packs them, and the hex sha256 over what was read.
 
-    Each file contributes its path in UTF-8, a NUL, its size in decimal digits, a NUL, and its bytes.
+    The files count in the order of their relative POSIX paths. Each contributes its path in UTF-8, a NUL, its size in
+    decimal digits, a NUL, and its bytes.
 
     Raises:
-        ModelRejected: as `pack_folder`.
+        ModelRejected: UNSAFE: a link or a device in the folder; OVERSIZE: too many files, or more than `limit` bytes.
+        OSError: a file cannot be read.
     """
+    stream = io.BytesIO()
     digest = hashlib.sha256()
-    for name, path in _files(folder):
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as source:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
+    left = limit
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, path in _files(folder, limit):
+            data = read_file(path, left)
+            left -= len(data)
+            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return stream.getvalue(), digest.hexdigest()
 
 
-def _files(folder: Path) -> list[tuple[str, Path]]:
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a plain file of at most `limit` bytes, whatever it has become since it was looked at.
+
+    Raises:
+        ModelRejected: OVERSIZE: more than `limit` bytes; UNSAFE: no plain file.
+        OSError: it cannot be read.
+    """
+    # A pipe must not block the reader, and nothing is read through a link that has come in its place.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelRejected(Reason.UNSAFE, f"{path.name!r} is neither a file nor a folder")
+        data = b"" if status.st_size > limit else file.read(limit + 1)
+    size = max(len(data), status.st_size)
+    if size > limit:
+        raise ModelRejected(Reason.OVERSIZE, f"the model has {size} bytes or more; at most {limit} are allowed")
+    return data
+
+
+def _files(folder: Path, limit: int) -> list[tuple[str, Path]]:
     """Relative path and path of each regular file below `folder`, sorted."""
     files = []
     size = 0
@@ -97,10 +118,8 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
             raise ModelRejected(Reason.UNSAFE, f"{name!r} is neither a file nor a folder; replace it by a plain file")
         files.append((name, path))
         size += path.stat().st_size
-        if len(files) > MAX_ENTRIES or size > MAX_UNPACKED_BYTES:
-            raise ModelRejected(
-                Reason.OVERSIZE, f"the folder holds more than {MAX_ENTRIES} files or {MAX_UNPACKED_BYTES} bytes"
-            )
+        if len(files) > MAX_ENTRIES or size > limit:
+            raise ModelRejected(Reason.OVERSIZE, f"the folder holds more than {MAX_ENTRIES} files or {limit} bytes")
     return sorted(files)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from modelserving import serving_state
 from modelserving.decoding import TypedBatch
-from modelserving.errors import ModelServingError
-from modelserving.manager import LiveModel, ServableManager
+from modelserving.events import model_event, outgoing_events
+from modelserving.live_models import LiveModel
+from modelserving.manager import OnEvent, ServableManager
+from modelserving.model_history import NewestModel
 from modelserving.outgoing import Outgoing
 from modelserving.scoring import reject_all, score
-from modelserving.wire.serving_pb2 import Reason
-from modelserving.wire.state_pb2 import AdmittedModel, Decision, ServingState
-
-STATE_SCHEMA = 1
+from modelserving.topics import Topics
+from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason
+from modelserving.wire.state_pb2 import Decision, ServingState
 
 
 class ModelStore(Protocol):
@@ -32,77 +35,115 @@ class Join:
     """Scores batches with the model that serves their data type, and takes in admission's decisions.
 
     Args:
-        topic: the records' topic, for the results' positions.
-        manager: the live models of this instance.
-        model_log: reads the model log; called for a data type that has no model in the state.
+        topics: for the positions in results and events.
+        instance: the name of this parallel instance in events.
+        manager: makes the owner of this instance's live models, which tells its events to the argument.
+        model_log: reads the model log; called for a data type that has no state.
         clock_us: epoch microseconds.
     """
 
     def __init__(
         self,
-        topic: str,
-        manager: ServableManager,
-        model_log: Callable[[], Mapping[str, AdmittedModel]],
+        topics: Topics,
+        instance: str,
+        manager: Callable[[OnEvent], ServableManager],
+        model_log: Callable[[], Mapping[str, NewestModel]],
         clock_us: Callable[[], int],
     ) -> None:
-        self._topic = topic
-        self._manager = manager
+        self._topics = topics
+        self._instance = instance
+        self._manager = manager(self._on_event)
         self._model_log = model_log
         self._clock_us = clock_us
+        self._events: list[ModelEvent] = []
+        self._ahead_of_state: dict[str, NewestModel] = {}
 
-    def on_decision(self, encoded: bytes, store: ModelStore) -> None:
-        """Take in a decision: keep it in the state, and aspire to it from the next batch on."""
+    def on_decision(self, encoded: bytes, store: ModelStore) -> Iterator[Outgoing]:
+        """Take in a decision: keep it in the state, and aspire to it; or a tick: swap in what is loaded."""
         decision = Decision.FromString(encoded)
-        before = _decode_state(store.get(decision.data_type))
-        after = ServingState(schema=STATE_SCHEMA, serving=decision.admitted)
-        if before.HasField("serving"):
-            if decision.admitted.offset <= before.serving.offset:
-                return
-            after.last_good.CopyFrom(before.serving)
+        if decision.tick:
+            self._manager.swap()
         else:
-            # Perhaps the first decision of a backlog: the newest model may be far behind it.
-            self._aspire_to_newest_on_log(decision.data_type)
-        store.put(decision.data_type, after.SerializeToString())
-        self._manager.aspire(decision.admitted)
+            self._decide(decision, store)
+        yield from self._take_events()
 
     def on_batch(self, batch: TypedBatch, store: ModelStore) -> Iterator[Outgoing]:
         """Score one batch; every record of it leaves as a result or as a rejected record."""
         live = self._manager.live(batch.data_type) or self._learn(batch.data_type, store)
         if live is None:
-            detail = f"no model for data type {batch.data_type!r} yet; publish one"
-            yield reject_all(batch, self._topic, Reason.NO_MODEL, detail, self._clock_us)
+            detail = f"no model serves data type {batch.data_type!r}; publish one"
+            yield reject_all(batch, self._topics.records, Reason.NO_MODEL, detail, self._clock_us)
         else:
-            yield from score(batch, self._topic, live.servable, live.version, self._clock_us)
+            yield from score(batch, self._topics.records, live.servable, live.version, self._clock_us)
+        yield from self._take_events()
 
     def close(self) -> None:
         """Free the live models."""
         self._manager.close()
 
-    def _learn(self, data_type: str, store: ModelStore) -> LiveModel | None:
-        """The model of a data type that has no live one in this instance: from the state, else from the log."""
-        state = _decode_state(store.get(data_type))
-        if not state.HasField("serving"):
-            self._aspire_to_newest_on_log(data_type)
-            return self._manager.live(data_type)
-        self._manager.aspire(state.serving)
-        live = self._manager.live(data_type)
-        if live is None and state.HasField("last_good"):
-            self._manager.aspire(state.last_good)
-            live = self._manager.live(data_type)
-        return live
+    def _decide(self, decision: Decision, store: ModelStore) -> None:
+        data_type = decision.data_type
+        before = serving_state.decode(store.get(data_type))
+        if before is not None and decision.offset < before.decided:
+            return
+        if before is None:
+            # Perhaps the first decision of a backlog: the newest model may be far behind it.
+            self._look_ahead(data_type)
+        state = serving_state.after(before, decision)
+        store.put(data_type, state.SerializeToString())
+        ahead = self._ahead_of_state.get(data_type)
+        if ahead is not None and ahead.decided <= state.decided:
+            del self._ahead_of_state[data_type]
+        if state.HasField("serving"):
+            self._manager.aspire(state.serving, state.decided)
+        else:
+            self._manager.retire(data_type, state.decided)
 
-    def _aspire_to_newest_on_log(self, data_type: str) -> None:
+    def _learn(self, data_type: str, store: ModelStore) -> LiveModel | None:
+        """The model of a data type that has no live one in this instance: from the log if it is ahead of the state."""
+        state = serving_state.decode(store.get(data_type))
+        if state is None:
+            self._look_ahead(data_type)
+        ahead = self._ahead_of_state.get(data_type)
+        if ahead is not None:
+            return self._serve(ServingState(decided=ahead.decided, serving=ahead.model))
+        return None if state is None else self._serve(state)
+
+    def _serve(self, state: ServingState) -> LiveModel | None:
+        """The serving model of `state`, now; where it cannot be loaded, the last good one."""
+        for model, known in (
+            (state.serving, state.HasField("serving")),
+            (state.last_good, state.HasField("last_good")),
+        ):
+            if known:
+                self._manager.aspire(model, state.decided, needed=True)
+                live = self._manager.live(model.descriptor.dataType)
+                if live is not None:
+                    return live
+        return None
+
+    def _look_ahead(self, data_type: str) -> None:
+        """Learn from the log what serves a data type that has no state."""
         newest = self._model_log().get(data_type)
         if newest is not None:
-            self._manager.aspire(newest)
+            self._ahead_of_state[data_type] = newest
+            if newest.model is not None:
+                self._manager.aspire(newest.model, newest.decided)
+            else:
+                self._manager.retire(data_type, newest.decided)
 
-
-def _decode_state(encoded: bytes | None) -> ServingState:
-    if encoded is None:
-        return ServingState()
-    state = ServingState.FromString(encoded)
-    if state.schema > STATE_SCHEMA:
-        raise ModelServingError(
-            f"the state has schema {state.schema}, this release knows {STATE_SCHEMA}; restore it with a newer release"
+    def _on_event(self, kind: EventKind, descriptor: ModelDescriptor, offset: int, detail: str) -> None:
+        event = model_event(
+            kind,
+            descriptor,
+            at_ms=self._clock_us() // 1000,
+            instance=self._instance,
+            position=LogPosition(topic=self._topics.models, offset=offset),
+            detail=detail,
         )
-    return state
+        self._events.append(event)
+
+    def _take_events(self) -> Iterator[Outgoing]:
+        if self._events:
+            events, self._events = self._events, []
+            yield outgoing_events(events)

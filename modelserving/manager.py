@@ -1,76 +1,167 @@
 """The servable manager: the only owner of the live models of one parallel instance.
 
-For each data type it knows the *aspired* version (the newest that it was told of) and the *live* one. A newer
-aspired version is loaded and swapped in between two batches; one that cannot be loaded leaves the last good one live.
+For each data type it knows the *aspired* version (the newest that it was told of) and the *live* one. A newer aspired
+version is loaded in the background and swapped in between two batches; one that cannot be loaded leaves the last good
+one live. Live models are a bounded cache: what was driven out is loaded again when it is needed.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelserving.errors import ModelRejected
-from modelserving.servable import ModelVersion, Servable
+from modelserving.background import BackgroundLoader, Loaded
+from modelserving.live_models import LiveModel, LiveModels, live_model
+from modelserving.servable import Servable
 from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.serving_pb2 import EventKind
 from modelserving.wire.state_pb2 import AdmittedModel
 
 log = logging.getLogger(__name__)
 
+RETRY_AFTER_S = 30.0
+"""A version that could not be loaded is not tried again sooner: each batch of its records would wait for it."""
+
 
 @dataclass(frozen=True, slots=True)
-class LiveModel:
-    """A model that scores now."""
+class ManagerLimits:
+    """What one parallel instance may use."""
 
-    offset: int
-    """Of its descriptor on the model log."""
-    version: ModelVersion
-    servable: Servable
+    load_s: float = 60.0
+    """A load that takes longer has failed."""
+    memory_bytes: int = 2 * 1024**3
+    """For the live models, by the estimate of `live_models.memory_bytes`."""
+
+
+OnEvent = Callable[[EventKind, ModelDescriptor, int, str], None]
+"""Told of each event: kind, descriptor (perhaps with its bytes), offset on the model log, detail."""
 
 
 class ServableManager:
-    """Loads, swaps and frees the servables of one parallel instance; used from one thread."""
+    """Loads, swaps and frees the servables of one parallel instance; used from one thread.
 
-    def __init__(self, load: Callable[[ModelDescriptor], Servable]) -> None:
-        self._load = load
+    Args:
+        load: makes a servable of a complete descriptor, ready to score; called in the background.
+        clock_s: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[ModelDescriptor], Servable],
+        limits: ManagerLimits,
+        on_event: OnEvent,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loader = BackgroundLoader(load, limits.load_s, clock_s)
+        self._live = LiveModels(limits.memory_bytes)
+        self._on_event = on_event
+        self._clock_s = clock_s
         self._aspired: dict[str, AdmittedModel] = {}
-        self._live: dict[str, LiveModel] = {}
+        self._decided: dict[str, int] = {}
+        self._failed: dict[str, dict[int, float]] = {}
 
-    def aspire(self, admitted: AdmittedModel) -> None:
-        """Make `admitted` the version to serve, unless a newer one on the model log is known already."""
+    def aspire(self, admitted: AdmittedModel, decided: int, *, needed: bool = False) -> None:
+        """Make `admitted` the version to serve, unless a later decision is known already.
+
+        It is loaded in the background: at once if it replaces a live one, or would drive out no other; else once
+        it is `needed`.
+
+        Args:
+            decided: offset on the model log of the decision for it.
+        """
         data_type = admitted.descriptor.dataType
-        if admitted.offset > self._newest_offset(data_type):
+        if not self._is_news(data_type, decided):
+            return
+        live = self._live.get(data_type)
+        if live is not None and live.offset == admitted.offset:
+            self._aspired.pop(data_type, None)
+            return
+        if _same(self._aspired.get(data_type), admitted):
+            return
+        self._aspired.pop(data_type, None)
+        failed_s = self._failed.get(data_type, {}).get(admitted.offset)
+        if failed_s is not None and self._clock_s() - failed_s < RETRY_AFTER_S:
+            return
+        if needed or live is not None or self._live.has_room(admitted.descriptor):
             self._aspired[data_type] = admitted
+            self._on_event(EventKind.LOADING, admitted.descriptor, admitted.offset, "")
+            self._loader.submit(admitted)
+
+    def retire(self, data_type: str, decided: int) -> None:
+        """Have nothing serve the data type, unless a later decision is known already."""
+        if self._is_news(data_type, decided):
+            self._aspired.pop(data_type, None)
+            live = self._live.pop(data_type)
+            if live is not None:
+                self._on_event(EventKind.REPLACED, live.descriptor, live.offset, "retired, and nothing takes its place")
+                self._loader.discard(live.servable)
 
     def live(self, data_type: str) -> LiveModel | None:
-        """The model to score the next batch of the data type with; swaps in an aspired version first."""
-        aspired = self._aspired.pop(data_type, None)
-        if aspired is not None:
-            self._swap(data_type, aspired)
-        return self._live.get(data_type)
+        """The model to score the next batch of the data type with.
+
+        Swaps in what has been loaded. Waits only if there is no live model and one is being loaded.
+        """
+        self.swap()
+        live = self._live.get(data_type)
+        if live is None and data_type in self._aspired:
+            self._loader.wait(data_type)
+            self.swap()
+            live = self._live.get(data_type)
+        return live
+
+    def swap(self) -> None:
+        """Swap in what has been loaded meanwhile; to be called between two batches."""
+        for loaded in self._loader.loaded():
+            data_type = loaded.admitted.descriptor.dataType
+            if not _same(self._aspired.get(data_type), loaded.admitted):
+                if loaded.servable is not None:  # overtaken by a later decision
+                    self._loader.discard(loaded.servable)
+                continue
+            del self._aspired[data_type]
+            if loaded.servable is not None:
+                self._serve(loaded.admitted, loaded.servable)
+            else:
+                self._fail(loaded)
 
     def close(self) -> None:
         """Free all live models."""
-        for live in self._live.values():
+        self._loader.close()
+        for live in self._live.pop_all():
             live.servable.close()
-        self._live.clear()
         self._aspired.clear()
 
-    def _newest_offset(self, data_type: str) -> int:
-        known = (self._aspired.get(data_type), self._live.get(data_type))
-        return max((model.offset for model in known if model is not None), default=-1)
+    def _is_news(self, data_type: str, decided: int) -> bool:
+        if decided < self._decided.get(data_type, -1):
+            return False
+        self._decided[data_type] = decided
+        return True
 
-    def _swap(self, data_type: str, aspired: AdmittedModel) -> None:
-        descriptor = aspired.descriptor
-        version = ModelVersion(descriptor.name, descriptor.version, descriptor.sha256)
-        try:
-            servable = self._load(descriptor)
-        except ModelRejected as fault:
-            # It passed admission, so this instance is at fault (memory, disk): the last good version goes on.
-            log.error("data type %s: admitted %s cannot be loaded here: %.500s", data_type, version, fault)
-            return
-        replaced = self._live.get(data_type)
-        self._live[data_type] = LiveModel(aspired.offset, version, servable)
+    def _serve(self, admitted: AdmittedModel, servable: Servable) -> None:
+        data_type = admitted.descriptor.dataType
+        live = live_model(admitted, servable)
+        replaced = self._live.pop(data_type)
+        evicted = self._live.put(data_type, live)
         if replaced is not None:
-            replaced.servable.close()
-        log.info("data type %s: %s serves, replacing %s", data_type, version, replaced and replaced.version)
+            self._on_event(EventKind.REPLACED, replaced.descriptor, replaced.offset, f"by {_words(live.descriptor)}")
+            evicted.append(replaced)
+        for gone in evicted:
+            self._loader.discard(gone.servable)
+        self._failed.pop(data_type, None)
+        self._on_event(EventKind.SERVING, live.descriptor, live.offset, "")
+
+    def _fail(self, loaded: Loaded) -> None:
+        # It passed admission, so this instance is at fault (memory, disk): the last good version goes on.
+        admitted = loaded.admitted
+        log.error("%s cannot be loaded here: %.500s", _words(admitted.descriptor), loaded.fault)
+        self._failed.setdefault(admitted.descriptor.dataType, {})[admitted.offset] = self._clock_s()
+        self._on_event(EventKind.LOAD_FAILED, admitted.descriptor, admitted.offset, str(loaded.fault))
+
+
+def _same(one: AdmittedModel | None, other: AdmittedModel) -> bool:
+    return one is not None and one.offset == other.offset
+
+
+def _words(descriptor: ModelDescriptor) -> str:
+    return f"{descriptor.name!r} {descriptor.version!r} of data type {descriptor.dataType!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["results", "rejected-records", "rejected-models"]
+Role = Literal["results", "rejected-records", "rejected-models", "model-events"]
 
 
 @dataclass(frozen=True, slots=True)

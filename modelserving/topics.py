@@ -72,9 +72,21 @@ class Topics:
         return f"{self.prefix}rejected-models"
 
     @property
+    def model_events(self) -> str:
+        """What happened to models in the job."""
+        return f"{self.prefix}model-events"
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """All five."""
-        return (self.models, self.records, self.results, self.rejected_records, self.rejected_models)
+        """All six."""
+        return (
+            self.models,
+            self.records,
+            self.results,
+            self.rejected_records,
+            self.rejected_models,
+            self.model_events,
+        )
 
 
 def create(bootstrap_servers: str, topics: Topics, partitions: int) -> None:

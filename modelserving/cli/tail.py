@@ -18,14 +18,14 @@ from modelserving import topics as topics_module
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
-from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
 
 POLL_MS = 500
 BYTES_SHOWN = 16
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["results", "rejected-records", "rejected-models", "models"]))
+@click.argument("what", type=click.Choice(["results", "rejected-records", "rejected-models", "models", "model-events"]))
 @click.option("--max", "limit", type=click.IntRange(min=1), help="End after so many messages.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole, instead of a summary.")
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest message, not with the next one to come.")
@@ -121,7 +121,18 @@ def _rejected(message: Any) -> str:
     return f"{_position(message.position)}  {about}: {message.detail}  original: {original}"
 
 
+def _event(message: Any) -> str:
+    kind = EventKind.Name(message.kind) if message.kind in EventKind.values() else str(message.kind)
+    name = " ".join(filter(None, (message.model_name, message.model_version)))
+    reason = f" {Reason.Name(message.reason)}" if message.reason in Reason.values() and message.reason else ""
+    detail = f": {message.detail}" if message.detail else ""
+    where = f"{_time(message.at_ms)}  {message.instance}"
+    return f"{_position(message.position)}  {where}  {message.data_type}: {name} {kind}{reason}{detail}"
+
+
 def _model(message: Any) -> str:
+    if message.retire:
+        return f"{message.dataType}: {message.name} {message.version or '(all versions)'} retired"
     kind = ModelType.Name(message.modeltype) if message.modeltype in ModelType.values() else str(message.modeltype)
     model = message.location if message.WhichOneof("model") == "location" else _shortened(message.data)
     name = " ".join(filter(None, (message.name, message.version, message.description and f"({message.description})")))
@@ -134,6 +145,7 @@ _KINDS: dict[str, tuple[type[Message], Callable[[Any], str]]] = {
     "rejected-records": (Rejected, _rejected),
     "rejected-models": (Rejected, _rejected),
     "models": (ModelDescriptor, _model),
+    "model-events": (ModelEvent, _event),
 }
 
 

@@ -1,30 +1,51 @@
-"""Admission as a Flink operator, keyed by data type: each descriptor is judged once, for all instances of the join."""
+"""Admission as a Flink operator, keyed by data type: each message of the model log is judged once, for all instances.
+
+Judging takes long, so a thread does it, one message after the other; what waits is in the state. Timers look for
+what the thread has done, and are the clock of activation times and of idle joins.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 
-from modelserving.admission import data_type_of
+from modelserving.admission import Verdict, data_type_of
+from modelserving.events import outgoing_events
 from modelserving.flink import assembly, rows
 from modelserving.flink.options import JobOptions
-from modelserving.flink.state import admission_descriptor
+from modelserving.flink.state import admission_descriptor, pending_descriptor, scheduled_descriptor
 from modelserving.outgoing import Outgoing
-from modelserving.wire.serving_pb2 import LogPosition
-from modelserving.wire.state_pb2 import AdmissionState
+from modelserving.wire.serving_pb2 import LogPosition, ModelEvent, Reason
+from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision, PendingMessage
+
+LOOK_EVERY_MS = 50
+"""While something is being judged."""
+TICK_MS = 1000
 
 
-def rejected_models_tag() -> OutputTag:
-    """The side output of rejected models."""
-    return OutputTag("rejected-models", rows.outgoing_type())
+def admission_messages_tag() -> OutputTag:
+    """The side output of rejected models and events."""
+    return OutputTag("admission-messages", rows.outgoing_type())
 
 
 def key_of(row: Row) -> str:
     """The data type of a row of the model log."""
     return data_type_of(row[0] and bytes(row[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """A message that is being judged."""
+
+    offset: int
+    state: AdmissionState
+    """A copy, which the judge changes."""
+    verdict: Future[Verdict]
 
 
 class AdmissionFunction(KeyedProcessFunction):
@@ -34,29 +55,148 @@ class AdmissionFunction(KeyedProcessFunction):
         self._options = options
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._judge = assembly.admission(self._options)
+        self._sandbox = assembly.sandbox(self._options)
+        self._judge = assembly.admission(self._options, self._sandbox)
+        self._thread = ThreadPoolExecutor(1, "admission")
         self._state = runtime_context.get_map_state(admission_descriptor())
-        group = runtime_context.get_metrics_group()
-        self._admitted = group.counter("models_admitted")
-        self._rejected = group.counter("models_rejected")
-        self._repeated = group.counter("models_repeated")
+        self._pending = runtime_context.get_map_state(pending_descriptor())
+        self._scheduled = runtime_context.get_map_state(scheduled_descriptor())
+        self._queues: dict[str, list[int]] = {}  # offsets of the pending messages of a data type, in order
+        self._judging: dict[str, _Judging] = {}
+        self._ticks: dict[str, tuple[int, int]] = {}  # data type → when the last tick was, and until when to tick
+        self._metrics = runtime_context.get_metrics_group()
+        self._admitted = self._metrics.counter("models_admitted")
+        self._no_ops = self._metrics.counter("models_no_op")
+        self._rejected: dict[str, Any] = {}
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         message = None if value[0] is None else bytes(value[0])
         data_type = ctx.get_current_key()
+        position = self._position(value[1], value[2])
+        if self._options.data_types.get(data_type) is None:
+            # Such leave no state behind: anybody could send any number of names.
+            yield from self._emit(self._judge.judge(message, position, AdmissionState()), data_type)
+            return
+        state = self._read(data_type)
+        if state.schema and position.offset <= state.applied_offset:
+            return
+        received = self._judge.received(message, position)
+        if received is not None:
+            yield from self._emit(Verdict(events=(received,)), data_type)
+        queue = self._queue(data_type)
+        pending = PendingMessage(timestamp_ms=position.timestamp_ms, message=message)
+        self._pending.put(position.offset, pending.SerializeToString())
+        queue.append(position.offset)
+        yield from self._advance(data_type, ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        data_type = ctx.get_current_key()
+        yield from self._advance(data_type, ctx)
+        last, until = self._ticks.get(data_type, (0, 0))
+        now = assembly.clock_ms()
+        if last and now >= last + TICK_MS:
+            yield Row(data_type, Decision(data_type=data_type, tick=True).SerializeToString())
+            if now < until:
+                self._ticks[data_type] = (now, until)
+            else:
+                del self._ticks[data_type]
+            self._set_timer(data_type, ctx)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._sandbox.close()
+
+    def _advance(self, data_type: str, ctx: Any) -> Iterator[Any]:
+        """Take in what has been judged, activate what is due, and have the next message judged."""
+        judging = self._judging.get(data_type)
+        if judging is not None and judging.verdict.done():
+            del self._judging[data_type]
+            self._queue(data_type).remove(judging.offset)
+            self._pending.remove(judging.offset)
+            self._no_ops.inc(judging.state.no_ops - self._read(data_type).no_ops)
+            verdict = judging.verdict.result()
+            if verdict.scheduled is not None:
+                self._scheduled.put(judging.offset, verdict.scheduled.SerializeToString())
+            self._write(data_type, judging.state)
+            yield from self._emit(verdict, data_type)
+        if data_type not in self._judging:
+            yield from self._activate(data_type)
+            queue = self._queue(data_type)
+            if queue:
+                self._judging[data_type] = self._start(data_type, queue[0])
+        self._set_timer(data_type, ctx)
+
+    def _start(self, data_type: str, offset: int) -> _Judging:
+        pending = PendingMessage.FromString(bytes(self._pending.get(offset)))
+        state = self._read(data_type)
+        position = self._position(offset, pending.timestamp_ms)
+        return _Judging(offset, state, self._thread.submit(self._judge.judge, pending.message, position, state))
+
+    def _activate(self, data_type: str) -> Iterator[Any]:
+        state = self._read(data_type)
+        if not state.scheduled:
+            return
+
+        def scheduled(offset: int) -> AdmittedModel:
+            return AdmittedModel.FromString(bytes(self._scheduled.get(offset)))
+
+        while (verdict := self._judge.activate(state, scheduled, self._options.topics.models)) is not None:
+            self._write(data_type, state)
+            yield from self._emit(verdict, data_type)
+
+    def _set_timer(self, data_type: str, ctx: Any) -> None:
+        """At the next time at which there is something to do; round, so that timers set twice are one."""
+        now = assembly.clock_ms()
+        times = []
+        if data_type in self._judging:
+            times.append(now + LOOK_EVERY_MS - now % LOOK_EVERY_MS)
+        if data_type in self._ticks:
+            times.append(now + TICK_MS - now % TICK_MS)
+        state = self._read(data_type)
+        if state.scheduled and data_type not in self._judging:
+            times.append(max(now + 1, state.scheduled[0].activation_ms))
+        if times:
+            ctx.timer_service().register_processing_time_timer(min(times))
+
+    def _queue(self, data_type: str) -> list[int]:
+        if data_type not in self._queues:
+            self._queues[data_type] = sorted(self._pending.keys())
+        return self._queues[data_type]
+
+    def _read(self, data_type: str) -> AdmissionState:
         stored = self._state.get(data_type)
-        state = AdmissionState.FromString(bytes(stored)) if stored is not None else AdmissionState()
-        repeated_before = state.repeated
-        position = LogPosition(topic=self._options.topics.models, offset=value[1], timestamp_ms=value[2])
-        verdict = self._judge.judge(message, position, state)
-        self._repeated.inc(state.repeated - repeated_before)
-        if self._options.data_types.get(data_type) is not None:
-            # Names that are not configured leave no state behind: anybody could send any number of them.
-            self._state.put(data_type, state.SerializeToString())
+        return AdmissionState.FromString(bytes(stored)) if stored is not None else AdmissionState()
+
+    def _write(self, data_type: str, state: AdmissionState) -> None:
+        before = {version.offset for version in self._read(data_type).scheduled}
+        for offset in before - {version.offset for version in state.scheduled}:
+            self._scheduled.remove(offset)
+        self._state.put(data_type, state.SerializeToString())
+
+    def _position(self, offset: int, timestamp_ms: int) -> LogPosition:
+        return LogPosition(topic=self._options.topics.models, offset=offset, timestamp_ms=timestamp_ms)
+
+    def _emit(self, verdict: Verdict, data_type: str) -> Iterator[Any]:
         if verdict.decision is not None:
-            self._admitted.inc()
+            now = assembly.clock_ms()
+            # As long as an instance may be loading.
+            last, _ = self._ticks.get(data_type, (now, 0))
+            self._ticks[data_type] = (last, now + int(self._options.manager_limits.load_s * 1000) + TICK_MS)
+            if verdict.decision.HasField("admitted"):
+                self._admitted.inc()
             yield Row(data_type, verdict.decision.SerializeToString())
         if verdict.rejected is not None:
-            self._rejected.inc()
-            outgoing = Outgoing("rejected-models", [data_type.encode() or None], [verdict.rejected])
-            yield rejected_models_tag(), rows.outgoing_row(outgoing, self._options.topics)
+            self._count_rejected(verdict.reason)
+            yield self._message(Outgoing("rejected-models", [data_type.encode() or None], [verdict.rejected]))
+        if verdict.events:
+            events: list[ModelEvent] = list(verdict.events)
+            yield self._message(outgoing_events(events))
+
+    def _message(self, outgoing: Outgoing) -> Any:
+        return admission_messages_tag(), rows.outgoing_row(outgoing, self._options.topics)
+
+    def _count_rejected(self, reason: Reason) -> None:
+        name = Reason.Name(reason)
+        if name not in self._rejected:
+            self._rejected[name] = self._metrics.add_group("reason", name).counter("models_rejected")
+        self._rejected[name].inc()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from collections.abc import Callable
+
+from pyflink.datastream import RuntimeContext
 
 from modelserving.admission import Admission
+from modelserving.data_types import DataTypes
 from modelserving.flink.options import JobOptions
 from modelserving.flink.worker import prepare
+from modelserving.gate import load_warm
 from modelserving.join import Join
 from modelserving.manager import ServableManager
-from modelserving.model_log import newest_models_once
+from modelserving.model_history import NewestModel
+from modelserving.model_log import message_at, newest_models_once
+from modelserving.sandbox import Sandbox
+from modelserving.servable import Servable
+from modelserving.wire.model_pb2 import ModelDescriptor
 
 
 def clock_us() -> int:
@@ -17,18 +27,55 @@ def clock_us() -> int:
     return time.time_ns() // 1000
 
 
-def admission(options: JobOptions) -> Admission:
-    """The judge of models."""
+def clock_ms() -> int:
+    """Epoch milliseconds."""
+    return clock_us() // 1000
+
+
+def sandbox(options: JobOptions) -> Sandbox:
+    """Where models are tried; to be closed."""
     prepare()
-    return Admission(options.data_types, options.sources, lambda: clock_us() // 1000)
+    return Sandbox(options.data_types, options.sources, options.gate_limits)
 
 
-def join(options: JobOptions) -> Join:
+def admission(options: JobOptions, gate: Sandbox) -> Admission:
+    """The judge of models."""
+    servers, topic = options.bootstrap_servers, options.topics.models
+    return Admission(options.data_types, gate, lambda offset: message_at(servers, topic, offset), clock_ms)
+
+
+def join(options: JobOptions, context: RuntimeContext) -> Join:
     """The join, for one parallel instance."""
-    judge = admission(options)
+    prepare()
+    number = f"{context.get_index_of_this_subtask() + 1}/{context.get_number_of_parallel_subtasks()}"
+    load = _loading(options.data_types)
     return Join(
-        topic=options.topics.records,
-        manager=ServableManager(judge.load),
-        model_log=lambda: newest_models_once(options.bootstrap_servers, options.topics.models, judge),
+        topics=options.topics,
+        instance=f"{options.join}-join {number}",
+        manager=lambda on_event: ServableManager(load, options.manager_limits, on_event),
+        model_log=lambda: _newest_models(options),
         clock_us=clock_us,
     )
+
+
+def _newest_models(options: JobOptions) -> dict[str, NewestModel]:
+    gate = sandbox(options)
+    try:
+        return newest_models_once(options.bootstrap_servers, options.topics.models, admission(options, gate))
+    finally:
+        gate.close()
+
+
+def _loading(data_types: DataTypes) -> Callable[[ModelDescriptor], Servable]:
+    known: set[int] = set()
+
+    def load(descriptor: ModelDescriptor) -> Servable:
+        servable = load_warm(descriptor, data_types[descriptor.dataType])
+        if descriptor.modeltype not in known:
+            known.add(descriptor.modeltype)
+            # The modules that a runtime brought stay: from now on no collection looks at them.
+            gc.collect()
+            gc.freeze()
+        return servable
+
+    return load

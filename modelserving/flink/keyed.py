@@ -45,7 +45,7 @@ class KeyedJoin(KeyedCoProcessFunction):
         self._options = options
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._join = assembly.join(self._options)
+        self._join = assembly.join(self._options, runtime_context)
         self._store = MapModelStore(runtime_context.get_map_state(models_descriptor()))
 
     def process_element1(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
@@ -53,8 +53,8 @@ class KeyedJoin(KeyedCoProcessFunction):
             yield rows.outgoing_row(outgoing, self._options.topics)
 
     def process_element2(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
-        self._join.on_decision(bytes(value), self._store)
-        yield from ()
+        for outgoing in self._join.on_decision(bytes(value), self._store):
+            yield rows.outgoing_row(outgoing, self._options.topics)
 
     def close(self) -> None:
         self._join.close()

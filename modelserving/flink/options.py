@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from modelserving.data_types import DataTypes
 from modelserving.descriptors import ModelSources
+from modelserving.gate import GateLimits
+from modelserving.manager import ManagerLimits
 from modelserving.topics import Topics
 
 JOINS = ("keyed", "partitioned")
@@ -25,6 +27,8 @@ class JobOptions:
     name: str
     """Of the job; also its consumer group, and the prefix of its transactional ids."""
     sources: ModelSources = field(default_factory=ModelSources)
+    gate_limits: GateLimits = field(default_factory=GateLimits)
+    manager_limits: ManagerLimits = field(default_factory=ManagerLimits)
     start: str = "committed"
     delivery: str = "exactly-once"
     batch_interval_ms: int = 20

@@ -24,7 +24,7 @@ class PartitionedJoin(CoFlatMapFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._decoder = Decoder(self._options.data_types, self._options.topics.records)
-        self._join = assembly.join(self._options)
+        self._join = assembly.join(self._options, runtime_context)
 
     def flat_map1(self, value: Row) -> Iterator[Row]:
         topics = self._options.topics
@@ -36,8 +36,8 @@ class PartitionedJoin(CoFlatMapFunction):
             yield rows.outgoing_row(reject(decoded.rejected, assembly.clock_us), topics)
 
     def flat_map2(self, value: Row) -> Iterator[Row]:
-        self._join.on_decision(bytes(value[1]), self.store)
-        yield from ()
+        for outgoing in self._join.on_decision(bytes(value[1]), self.store):
+            yield rows.outgoing_row(outgoing, self._options.topics)
 
     def close(self) -> None:
         self._join.close()

@@ -20,6 +20,16 @@ def admission_descriptor() -> MapStateDescriptor:
     return MapStateDescriptor("admission", Types.STRING(), BYTES)
 
 
+def pending_descriptor() -> MapStateDescriptor:
+    """What admission has yet to judge: offset on the model log → `PendingMessage`."""
+    return MapStateDescriptor("pending", Types.LONG(), BYTES)
+
+
+def scheduled_descriptor() -> MapStateDescriptor:
+    """What admission has let pass for a later time: offset on the model log → `AdmittedModel`."""
+    return MapStateDescriptor("scheduled", Types.LONG(), BYTES)
+
+
 class MapModelStore:
     """`ModelStore` over a Flink map state: keyed, broadcast, or its read-only view."""
 

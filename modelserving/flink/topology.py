@@ -3,7 +3,7 @@
 record_log → batches ─┬─ keyed: decode, key by data type ─┐
                       └─ partitioned: rebalance ──────────┴→ join → outputs
 model_log → admission (keyed by data type) ── decisions ──────┘
-                 └─ rejected models → outputs
+                 └─ rejected models, events → outputs
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from modelserving.flink import rows, tables
-from modelserving.flink.admission import AdmissionFunction, key_of, rejected_models_tag
+from modelserving.flink.admission import AdmissionFunction, admission_messages_tag, key_of
 from modelserving.flink.broadcast_host import BroadcastHost
 from modelserving.flink.buckets import bucket_sql, spread
 from modelserving.flink.keyed import DecodeFunction, KeyedJoin, undecodable_records_tag
@@ -28,10 +28,10 @@ def build(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, opt
     """Add the job to `stream`, ready to execute, every operator with a uid."""
     for statement in (tables.records_table(options), tables.models_table(options), tables.outputs_table(options)):
         table.execute_sql(statement)
-    decisions, rejected_models = _admission(table, options)
+    decisions, messages = _admission(table, options)
     batches = _batches(stream, table, options)
     join = _keyed_join if options.join == "keyed" else _partitioned_join
-    _write(table, rejected_models.union(*join(batches, decisions, options)))
+    _write(table, messages.union(*join(batches, decisions, options)))
     set_uids(stream._j_stream_execution_environment.getTransformations())
 
 
@@ -49,14 +49,15 @@ def _batches(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, 
 
 
 def _admission(table: StreamTableEnvironment, options: JobOptions) -> tuple[DataStream, DataStream]:
-    """Decisions, and what goes to `rejected-models`."""
+    """Decisions, and what goes to `rejected-models` and `model-events`."""
     query = f"SELECT record_value, log_offset, {tables.epoch_ms('log_timestamp')} FROM model_log"  # noqa: S608
     models = table.to_data_stream(table.sql_query(query)).key_by(key_of, key_type=Types.STRING())
     _in_one_subtask(models)
     decisions = (
         models.process(AdmissionFunction(options), output_type=rows.decision_type()).name("admission").uid("admission")
     )
-    return decisions, decisions.get_side_output(rejected_models_tag()).name("rejected-models").uid("rejected-models")
+    messages = decisions.get_side_output(admission_messages_tag())
+    return decisions, messages.name("admission-messages").uid("admission-messages")
 
 
 def _in_one_subtask(stream: DataStream) -> None:

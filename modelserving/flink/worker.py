@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import signal
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
+from modelserving.processes import die_with_parent
+
 _prepared = threading.Lock()
 
 
@@ -20,18 +19,12 @@ def prepare() -> None:
         # A batch makes thousands of short-lived lists, none of them in a cycle; a collection for every 700 of them,
         # now and then over all of TensorFlow's modules, took a quarter of the time.
         gc.set_threshold(200_000, 20, 100)
-        _die_with_parent()
+        # A thread that loads a model would keep the lock for 5 ms each time that a batch wants it back.
+        sys.setswitchinterval(0.0005)
+        # Flink ends the script that started this worker, not the worker; one that then waits for a native library or
+        # a dead connection would stay behind, with all its models.
+        die_with_parent()
         _without_state_sampler()
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end this worker when the script that started it ends (Linux).
-
-    Flink ends that script, not the worker below it; a worker that then waits for a native library or a dead
-    connection would stay behind, with all its models.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _without_state_sampler() -> None:

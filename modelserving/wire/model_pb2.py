@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bmodel.proto\x12\x0cmodelserving\"\xd8\x03\n\x0fModelDescriptor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61taType\x18\x03 \x01(\t\x12*\n\tmodeltype\x18\x04 \x01(\x0e\x32\x17.modelserving.ModelType\x12\x0e\n\x04\x64\x61ta\x18\x05 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x06 \x01(\tH\x00\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x08 \x01(\x03\x12\x0e\n\x06sha256\x18\t \x01(\t\x12;\n\x07metrics\x18\n \x03(\x0b\x32*.modelserving.ModelDescriptor.MetricsEntry\x12\x0e\n\x06inputs\x18\x0b \x03(\t\x12\x14\n\x0cinput_tensor\x18\x0c \x01(\t\x12\x15\n\routput_tensor\x18\r \x01(\t\x12\x11\n\tsignature\x18\x0e \x01(\t\x12\x0c\n\x04tags\x18\x0f \x03(\t\x12$\n\x06\x61nswer\x18\x10 \x01(\x0e\x32\x14.modelserving.Answer\x12\x0e\n\x06labels\x18\x11 \x03(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x07\n\x05model*M\n\tModelType\x12\x0e\n\nTENSORFLOW\x10\x00\x12\x13\n\x0fTENSORFLOWSAVED\x10\x01\x12\x08\n\x04PMML\x10\x02\x12\x08\n\x04ONNX\x10\x03\x12\x07\n\x03PFA\x10\x04*:\n\x06\x41nswer\x12\r\n\tAUTOMATIC\x10\x00\x12\t\n\x05LABEL\x10\x01\x12\n\n\x06NUMBER\x10\x02\x12\n\n\x06VECTOR\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bmodel.proto\x12\x0cmodelserving\"\xff\x03\n\x0fModelDescriptor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61taType\x18\x03 \x01(\t\x12*\n\tmodeltype\x18\x04 \x01(\x0e\x32\x17.modelserving.ModelType\x12\x0e\n\x04\x64\x61ta\x18\x05 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x06 \x01(\tH\x00\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x08 \x01(\x03\x12\x0e\n\x06sha256\x18\t \x01(\t\x12;\n\x07metrics\x18\n \x03(\x0b\x32*.modelserving.ModelDescriptor.MetricsEntry\x12\x0e\n\x06inputs\x18\x0b \x03(\t\x12\x14\n\x0cinput_tensor\x18\x0c \x01(\t\x12\x15\n\routput_tensor\x18\r \x01(\t\x12\x11\n\tsignature\x18\x0e \x01(\t\x12\x0c\n\x04tags\x18\x0f \x03(\t\x12$\n\x06\x61nswer\x18\x10 \x01(\x0e\x32\x14.modelserving.Answer\x12\x0e\n\x06labels\x18\x11 \x03(\t\x12\x0e\n\x06retire\x18\x12 \x01(\x08\x12\x15\n\ractivation_ms\x18\x13 \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x07\n\x05model*M\n\tModelType\x12\x0e\n\nTENSORFLOW\x10\x00\x12\x13\n\x0fTENSORFLOWSAVED\x10\x01\x12\x08\n\x04PMML\x10\x02\x12\x08\n\x04ONNX\x10\x03\x12\x07\n\x03PFA\x10\x04*:\n\x06\x41nswer\x12\r\n\tAUTOMATIC\x10\x00\x12\t\n\x05LABEL\x10\x01\x12\n\n\x06NUMBER\x10\x02\x12\n\n\x06VECTOR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -23,12 +23,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELDESCRIPTOR_METRICSENTRY']._loaded_options = None
   _globals['_MODELDESCRIPTOR_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELTYPE']._serialized_start=504
-  _globals['_MODELTYPE']._serialized_end=581
-  _globals['_ANSWER']._serialized_start=583
-  _globals['_ANSWER']._serialized_end=641
+  _globals['_MODELTYPE']._serialized_start=543
+  _globals['_MODELTYPE']._serialized_end=620
+  _globals['_ANSWER']._serialized_start=622
+  _globals['_ANSWER']._serialized_end=680
   _globals['_MODELDESCRIPTOR']._serialized_start=30
-  _globals['_MODELDESCRIPTOR']._serialized_end=502
-  _globals['_MODELDESCRIPTOR_METRICSENTRY']._serialized_start=447
-  _globals['_MODELDESCRIPTOR_METRICSENTRY']._serialized_end=493
+  _globals['_MODELDESCRIPTOR']._serialized_end=541
+  _globals['_MODELDESCRIPTOR_METRICSENTRY']._serialized_start=486
+  _globals['_MODELDESCRIPTOR_METRICSENTRY']._serialized_end=532
 # @@protoc_insertion_point(module_scope)

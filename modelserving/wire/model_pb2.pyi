@@ -31,7 +31,7 @@ NUMBER: Answer
 VECTOR: Answer
 
 class ModelDescriptor(_message.Message):
-    __slots__ = ("name", "description", "dataType", "modeltype", "data", "location", "version", "created_at_ms", "sha256", "metrics", "inputs", "input_tensor", "output_tensor", "signature", "tags", "answer", "labels")
+    __slots__ = ("name", "description", "dataType", "modeltype", "data", "location", "version", "created_at_ms", "sha256", "metrics", "inputs", "input_tensor", "output_tensor", "signature", "tags", "answer", "labels", "retire", "activation_ms")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,8 @@ class ModelDescriptor(_message.Message):
     TAGS_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    RETIRE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_MS_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     dataType: str
@@ -73,4 +75,6 @@ class ModelDescriptor(_message.Message):
     tags: _containers.RepeatedScalarFieldContainer[str]
     answer: Answer
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., dataType: _Optional[str] = ..., modeltype: _Optional[_Union[ModelType, str]] = ..., data: _Optional[bytes] = ..., location: _Optional[str] = ..., version: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., sha256: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., inputs: _Optional[_Iterable[str]] = ..., input_tensor: _Optional[str] = ..., output_tensor: _Optional[str] = ..., signature: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., answer: _Optional[_Union[Answer, str]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    retire: bool
+    activation_ms: int
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., dataType: _Optional[str] = ..., modeltype: _Optional[_Union[ModelType, str]] = ..., data: _Optional[bytes] = ..., location: _Optional[str] = ..., version: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., sha256: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., inputs: _Optional[_Iterable[str]] = ..., input_tensor: _Optional[str] = ..., output_tensor: _Optional[str] = ..., signature: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., answer: _Optional[_Union[Answer, str]] = ..., labels: _Optional[_Iterable[str]] = ..., retire: bool = ..., activation_ms: _Optional[int] = ...) -> None: ...

@@ -23,6 +23,19 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LOCATION: _ClassVar[Reason]
     UNTRUSTED: _ClassVar[Reason]
     FAILED_GATE: _ClassVar[Reason]
+
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_UNSPECIFIED: _ClassVar[EventKind]
+    RECEIVED: _ClassVar[EventKind]
+    REJECTED: _ClassVar[EventKind]
+    SCHEDULED: _ClassVar[EventKind]
+    ADMITTED: _ClassVar[EventKind]
+    LOADING: _ClassVar[EventKind]
+    LOAD_FAILED: _ClassVar[EventKind]
+    SERVING: _ClassVar[EventKind]
+    REPLACED: _ClassVar[EventKind]
+    RETIRED: _ClassVar[EventKind]
 REASON_UNSPECIFIED: Reason
 MALFORMED: Reason
 UNKNOWN_DATA_TYPE: Reason
@@ -38,6 +51,16 @@ UNSAFE: Reason
 LOCATION: Reason
 UNTRUSTED: Reason
 FAILED_GATE: Reason
+EVENT_UNSPECIFIED: EventKind
+RECEIVED: EventKind
+REJECTED: EventKind
+SCHEDULED: EventKind
+ADMITTED: EventKind
+LOADING: EventKind
+LOAD_FAILED: EventKind
+SERVING: EventKind
+REPLACED: EventKind
+RETIRED: EventKind
 
 class LogPosition(_message.Message):
     __slots__ = ("topic", "partition", "offset", "timestamp_ms")
@@ -103,3 +126,27 @@ class Rejected(_message.Message):
     model_name: str
     model_version: str
     def __init__(self, reason: _Optional[_Union[Reason, str]] = ..., detail: _Optional[str] = ..., original: _Optional[bytes] = ..., position: _Optional[_Union[LogPosition, _Mapping]] = ..., rejected_at_ms: _Optional[int] = ..., data_type: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class ModelEvent(_message.Message):
+    __slots__ = ("kind", "data_type", "model_name", "model_version", "model_sha256", "at_ms", "instance", "reason", "detail", "position")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    kind: EventKind
+    data_type: str
+    model_name: str
+    model_version: str
+    model_sha256: str
+    at_ms: int
+    instance: str
+    reason: Reason
+    detail: str
+    position: LogPosition
+    def __init__(self, kind: _Optional[_Union[EventKind, str]] = ..., data_type: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., model_sha256: _Optional[str] = ..., at_ms: _Optional[int] = ..., instance: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., detail: _Optional[str] = ..., position: _Optional[_Union[LogPosition, _Mapping]] = ...) -> None: ...

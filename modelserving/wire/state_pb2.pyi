@@ -1,7 +1,8 @@
 from modelserving.wire import model_pb2 as _model_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -14,33 +15,83 @@ class AdmittedModel(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., descriptor: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ...) -> None: ...
 
 class ServingState(_message.Message):
-    __slots__ = ("schema", "serving", "last_good")
+    __slots__ = ("schema", "serving", "last_good", "decided")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
     LAST_GOOD_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FIELD_NUMBER: _ClassVar[int]
     schema: int
     serving: AdmittedModel
     last_good: AdmittedModel
-    def __init__(self, schema: _Optional[int] = ..., serving: _Optional[_Union[AdmittedModel, _Mapping]] = ..., last_good: _Optional[_Union[AdmittedModel, _Mapping]] = ...) -> None: ...
+    decided: int
+    def __init__(self, schema: _Optional[int] = ..., serving: _Optional[_Union[AdmittedModel, _Mapping]] = ..., last_good: _Optional[_Union[AdmittedModel, _Mapping]] = ..., decided: _Optional[int] = ...) -> None: ...
+
+class KnownVersion(_message.Message):
+    __slots__ = ("offset", "name", "version", "sha256", "fingerprint", "activation_ms", "retired")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_MS_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    name: str
+    version: str
+    sha256: str
+    fingerprint: str
+    activation_ms: int
+    retired: bool
+    def __init__(self, offset: _Optional[int] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., sha256: _Optional[str] = ..., fingerprint: _Optional[str] = ..., activation_ms: _Optional[int] = ..., retired: bool = ...) -> None: ...
 
 class AdmissionState(_message.Message):
-    __slots__ = ("schema", "applied_offset", "serving", "repeated")
+    __slots__ = ("schema", "applied_offset", "serving", "no_ops", "versions", "scheduled", "last_good_offset")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     APPLIED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
-    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    NO_OPS_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_FIELD_NUMBER: _ClassVar[int]
+    LAST_GOOD_OFFSET_FIELD_NUMBER: _ClassVar[int]
     schema: int
     applied_offset: int
     serving: _model_pb2.ModelDescriptor
-    repeated: int
-    def __init__(self, schema: _Optional[int] = ..., applied_offset: _Optional[int] = ..., serving: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., repeated: _Optional[int] = ...) -> None: ...
+    no_ops: int
+    versions: _containers.RepeatedCompositeFieldContainer[KnownVersion]
+    scheduled: _containers.RepeatedCompositeFieldContainer[KnownVersion]
+    last_good_offset: int
+    def __init__(self, schema: _Optional[int] = ..., applied_offset: _Optional[int] = ..., serving: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., no_ops: _Optional[int] = ..., versions: _Optional[_Iterable[_Union[KnownVersion, _Mapping]]] = ..., scheduled: _Optional[_Iterable[_Union[KnownVersion, _Mapping]]] = ..., last_good_offset: _Optional[int] = ...) -> None: ...
+
+class PendingMessage(_message.Message):
+    __slots__ = ("timestamp_ms", "message")
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    timestamp_ms: int
+    message: bytes
+    def __init__(self, timestamp_ms: _Optional[int] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("schema", "data_type", "admitted")
+    __slots__ = ("schema", "data_type", "admitted", "offset", "retired", "tick")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
     schema: int
     data_type: str
     admitted: AdmittedModel
-    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., admitted: _Optional[_Union[AdmittedModel, _Mapping]] = ...) -> None: ...
+    offset: int
+    retired: Retirement
+    tick: bool
+    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., admitted: _Optional[_Union[AdmittedModel, _Mapping]] = ..., offset: _Optional[int] = ..., retired: _Optional[_Union[Retirement, _Mapping]] = ..., tick: bool = ...) -> None: ...
+
+class Retirement(_message.Message):
+    __slots__ = ("name", "version", "serving")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    serving: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., serving: _Optional[int] = ...) -> None: ...
