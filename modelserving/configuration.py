@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modelserving.codecs import CODECS, build_codec
-from modelserving.data_types import CodecConfig, DataType, DataTypes, Feature, FeatureKind, Route, RouteBy
+from modelserving.data_types import CodecConfig, DataType, DataTypes, Feature, FeatureKind, Route, RouteBy, Sample
 from modelserving.errors import ConfigurationError
+from modelserving.samples import read_samples
 
 E = TypeVar("E", bound=Enum)
 
@@ -57,6 +58,9 @@ class _Table:
     def at(self, key: str) -> str:
         return f"{self._place}.{key}" if self._place else key
 
+    def has(self, key: str) -> bool:
+        return key in self._table
+
     def take(self, key: str, kind: type, default: Any = None) -> Any:
         """The value of `key`, a `kind`; `default` where absent, which is an error without one."""
         value = self._table.get(key, default)
@@ -83,7 +87,7 @@ def _data_type(name: str, value: object, folder: Path) -> DataType:
     place = f"data_types.{name}"
     if not name:
         raise ConfigurationError(f"{place}: a data type needs a name")
-    keys = {"codec", "route", "features"}
+    keys = {"codec", "route", "features", "samples"}
     protobuf_keys = {"descriptor_set", "message"}
     table = _Table(value, place, keys | protobuf_keys)
     codec_name = table.take("codec", str)
@@ -116,7 +120,16 @@ def _data_type(name: str, value: object, folder: Path) -> DataType:
             built.check(feature)
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}: {error}") from error
-    return DataType(name, features, codec, route)
+    return DataType(name, features, codec, route, _samples(table, folder, features))
+
+
+def _samples(table: _Table, folder: Path, features: tuple[Feature, ...]) -> tuple[Sample, ...]:
+    if not table.has("samples"):
+        return ()
+    try:
+        return read_samples(folder / table.take("samples", str), features)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{table.at('samples')}: {error}") from error
 
 
 def _protobuf_config(table: _Table, folder: Path) -> CodecConfig:

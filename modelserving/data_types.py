@@ -27,6 +27,10 @@ class Feature:
     """True: a record without it goes to the model with a missing value; False: such a record is rejected."""
 
 
+Sample = tuple[float | str | None, ...]
+"""One record's features, in the order of the data type's: numbers, categories, None for a missing optional one."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodecConfig:
     """How the bytes of a record are read."""
@@ -66,6 +70,8 @@ class DataType:
     features: tuple[Feature, ...]
     codec: CodecConfig = CodecConfig("json")
     route: Route = Route(RouteBy.CONSTANT)
+    samples: tuple[Sample, ...] = ()
+    """Records that every model must be able to score; if there are none, a model is tried with generated ones."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:

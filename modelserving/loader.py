@@ -36,3 +36,15 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> Servable:
         )
     loader: Loader = import_module(module).load
     return loader(descriptor, data_type)
+
+
+def prepare(model_type: ModelType, memory_bytes: int) -> None:
+    """Import the libraries that models of a type need, for a process in which models are tried.
+
+    Args:
+        model_type: does nothing for one without a loader.
+        memory_bytes: what a model may take; a runtime that manages memory itself bounds it by that.
+    """
+    module = LOADERS.get(model_type)
+    if module is not None:
+        import_module(module).prepare(memory_bytes)

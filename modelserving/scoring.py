@@ -37,7 +37,7 @@ def score(typed: TypedBatch, topic: str, servable: Servable, model: ModelVersion
     records = typed.records
     for start, scores in _attempts(servable, typed.batch, 0, failures):
         part = records.slice(start, scores.rows)
-        failed = _failures(scores)
+        failed = scores.unanswered()
         if failed:
             failures.extend(RecordFailure(start + f.row, f.reason, f.detail) for f in failed)
             keep = np.setdiff1d(np.arange(scores.rows), [failure.row for failure in failed])
@@ -83,27 +83,6 @@ def _attempts(
         if scores.rows != batch.num_rows:
             raise RuntimeError(f"{servable!r} gave {scores.rows} answers to {batch.num_rows} records")
         yield start, scores
-
-
-def _failures(scores: Scores) -> list[RecordFailure]:
-    """The rows without an answer: those that the servable names, and those with an answer that is not finite."""
-    failures = list(scores.failures)
-    named = {failure.row for failure in failures}
-    for name, answers in (
-        ("number", scores.numbers),
-        ("probability", scores.probabilities),
-        ("output", scores.outputs),
-    ):
-        if answers is None or np.isfinite(answers).all():
-            continue
-        finite = np.isfinite(answers.reshape(scores.rows, -1)).all(axis=1)
-        for row in np.flatnonzero(~finite).tolist():
-            if row not in named:
-                named.add(row)
-                failures.append(
-                    RecordFailure(row, Reason.MODEL_FAILED, f"the model answered with a {name} that is not finite")
-                )
-    return failures
 
 
 def _take(scores: Scores, rows: NDArray[np.int64]) -> Scores:

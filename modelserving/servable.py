@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -49,6 +50,35 @@ class Scores:
     failures: tuple[RecordFailure, ...] = field(default=())
     """The rows that the model could not answer, each once."""
 
+    def unanswered(self) -> list[RecordFailure]:
+        """The rows without an answer, each once: those in `failures`, and those whose answer is not finite."""
+        unanswered = list(self.failures)
+        named = {failure.row for failure in unanswered}
+        for name, answers in (
+            ("number", self.numbers),
+            ("probability", self.probabilities),
+            ("output", self.outputs),
+        ):
+            if answers is None or np.isfinite(answers).all():
+                continue
+            finite = np.isfinite(answers.reshape(self.rows, -1)).all(axis=1)
+            for row in np.flatnonzero(~finite).tolist():
+                if row not in named:
+                    named.add(row)
+                    detail = f"the model answered with a {name} that is not finite"
+                    unanswered.append(RecordFailure(row, Reason.MODEL_FAILED, detail))
+        return unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What a model itself says of the valid values of one input; empty where it says nothing."""
+
+    numbers: tuple[float, ...] = ()
+    """Telling numbers, ascending: ends of intervals, thresholds, and values between and beside them."""
+    categories: tuple[str, ...] = ()
+    """Categories that the model knows."""
+
 
 class Servable(Protocol):
     """A loaded model."""
@@ -56,6 +86,11 @@ class Servable(Protocol):
     @property
     def inputs(self) -> tuple[str, ...]:
         """The feature names that `score` reads from a batch."""
+        ...
+
+    @property
+    def domain(self) -> Mapping[str, Domain]:
+        """What the model says of the values of its inputs, by feature name; an input may be absent."""
         ...
 
     def score(self, batch: pa.RecordBatch) -> Scores:

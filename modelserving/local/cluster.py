@@ -48,18 +48,30 @@ class LocalCluster:
         if _answer(self.url) is not None:
             raise ConfigurationError(f"something answers at {self.url} already; choose another --rest-port")
         self._write()
-        _run([self._bin("jobmanager.sh"), "start"], self.environment)
+        self.start_job_manager()
         self.add_task_managers(task_managers)
-        deadline = time.monotonic() + START_LIMIT_S
-        while (overview := _answer(self.url)) is None or overview["taskmanagers"] < task_managers:
-            if time.monotonic() > deadline:
-                raise ModelServingError(f"the cluster did not come up in {START_LIMIT_S} s; see {self.folder / 'log'}")
-            time.sleep(0.5)
+        self.wait_for(task_managers)
+
+    def start_job_manager(self) -> None:
+        """Start the JobManager; where one has died, its successor, which knows nothing of the jobs before."""
+        _run([self._bin("jobmanager.sh"), "start"], self.environment)
 
     def add_task_managers(self, count: int) -> None:
         """Start more TaskManagers."""
         for _ in range(count):
             _run([self._bin("taskmanager.sh"), "start"], self.environment)
+
+    def wait_for(self, task_managers: int) -> None:
+        """Wait until the JobManager answers and so many TaskManagers have registered.
+
+        Raises:
+            ModelServingError: they did not within the limit; the message names the log folder.
+        """
+        deadline = time.monotonic() + START_LIMIT_S
+        while (overview := _answer(self.url)) is None or overview["taskmanagers"] < task_managers:
+            if time.monotonic() > deadline:
+                raise ModelServingError(f"the cluster did not come up in {START_LIMIT_S} s; see {self.folder / 'log'}")
+            time.sleep(0.5)
 
     def down(self) -> None:
         """End the processes that `up` started, and no others."""
@@ -84,6 +96,9 @@ class LocalCluster:
             "FLINK_LIB_DIR": str(self.folder / "lib"),
             "FLINK_LOG_DIR": str(self.folder / "log"),
             "FLINK_PID_DIR": str(self.folder / "pid"),
+            # What a process that is killed leaves behind lies there too.
+            "JVM_ARGS": f"{os.environ.get('JVM_ARGS', '')} -Djava.io.tmpdir={self.folder / 'tmp'}",
+            "TMPDIR": str(self.folder / "tmp"),
         }
 
     @property
@@ -94,7 +109,7 @@ class LocalCluster:
         return str(_flink_home() / "bin" / script)
 
     def _write(self) -> None:
-        for name in ("conf", "lib", "log", "pid", "checkpoints", "savepoints"):
+        for name in ("conf", "lib", "log", "pid", "tmp", "checkpoints", "savepoints"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for logging in (_flink_home() / "conf").glob("log4j*.properties"):
             shutil.copy(logging, self._conf)

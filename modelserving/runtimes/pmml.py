@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,17 @@ from numpy.typing import NDArray
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
 from modelserving.runtimes.isolation import isolate
-from modelserving.runtimes.pmml4s import Evaluator
+from modelserving.runtimes.pmml4s import Evaluator, start
 from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, probability_column, vote_column
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
-from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepare
+from modelserving.runtimes.pmml_domain import domains
+from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
 from modelserving.runtimes.pmml_votes import Ballot, count
 from modelserving.servable import RecordFailure, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
+
+_SMALLEST_HEAP_BYTES = 64 * 1024 * 1024
 
 _ARG_MAX_MODELS = ("RegressionModel", "GeneralRegressionModel", "NeuralNetwork", "NaiveBayesModel")
 _ARG_MAX_METHODS = ("average", "weightedAverage", "median")
@@ -29,6 +33,7 @@ class PmmlServable:
 
     def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...], evaluator: Evaluator) -> None:
         self.inputs = tuple(each.feature for each in bound)
+        self.domain = domains(document, bound)
         self._bound = bound
         self._names = [each.field.name for each in bound]
         self._evaluator: Evaluator | None = evaluator
@@ -47,7 +52,7 @@ class PmmlServable:
         evaluator = self._evaluator
         if evaluator is None:
             raise RuntimeError("the servable is closed")
-        columns, failures = prepare(batch, self._bound)
+        columns, failures = prepared(batch, self._bound)
         rows = list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
         good = np.ones(batch.num_rows, dtype=bool)
         good[[failure.row for failure in failures]] = False
@@ -158,6 +163,24 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable:
     except KeyError as error:
         raise ModelRejected(Reason.UNLOADABLE, f"the model does not answer with {error}; simplify it") from error
     return servable
+
+
+def prepare(memory_bytes: int) -> None:
+    """Start the Java machine for a process in which models that may take `memory_bytes` are tried.
+
+    A heap may grow to a quarter of the machine's memory by default, and is filled with garbage before it is swept: a
+    good model would seem to eat memory. With half of what a model may take, one that needs more is refused by Java
+    itself, and the other half is left to the document in Python. What is tried runs briefly, on a machine that is
+    busy scoring: a thorough compiler and parallel collectors would only take its time.
+    """
+    start(
+        (
+            f"-Xmx{max(memory_bytes // 2, _SMALLEST_HEAP_BYTES)}",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            f"-XX:ErrorFile={tempfile.gettempdir()}/java-%p.log",
+        )
+    )
 
 
 def _missing_record(bound: tuple[BoundField, ...]) -> pa.RecordBatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from modelserving.wire.serving_pb2 import Reason
 _start = threading.Lock()
 
 
-def start() -> None:
-    """Start the Java virtual machine of this process with PMML4S in it, or add PMML4S to the one that runs."""
+def start(options: Sequence[str] = ()) -> None:
+    """Start the Java virtual machine of this process with PMML4S in it, or add PMML4S to the one that runs.
+
+    Args:
+        options: of the virtual machine, if it does not run yet.
+    """
     import jpype
     import jpype.config
     import pypmml
@@ -30,7 +35,7 @@ def start() -> None:
             # At exit JPype would wait for every thread that ever called Java, also for those that wait for ever.
             jpype.config.destroy_jvm = False
             # -Xrs: signals stay with Python
-            pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs"])
+            pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs", *options])
 
 
 class Evaluator:

@@ -73,7 +73,7 @@ class _Column:
     failed: NDArray[np.bool_]
 
 
-def prepare(batch: pa.RecordBatch, bound: tuple[BoundField, ...]) -> tuple[list[list[Any]], list[RecordFailure]]:
+def prepared(batch: pa.RecordBatch, bound: tuple[BoundField, ...]) -> tuple[list[list[Any]], list[RecordFailure]]:
     """Apply the rules to the columns of `batch`.
 
     Returns:
@@ -84,7 +84,7 @@ def prepare(batch: pa.RecordBatch, bound: tuple[BoundField, ...]) -> tuple[list[
     failures: dict[int, RecordFailure] = {}
     for each in bound:
         raw = batch.column(each.feature)
-        column = _prepared(raw, each.field)
+        column = _treated(raw, each.field)
         for row in np.flatnonzero(column.failed):
             value = raw[int(row)].as_py()
             failures.setdefault(int(row), _failure(int(row), each, value))
@@ -101,14 +101,14 @@ def _failure(row: int, bound: BoundField, value: object) -> RecordFailure:
     return RecordFailure(row, Reason.INVALID_VALUE, f"feature {bound.feature!r} is {value!r}, invalid for the model")
 
 
-def _prepared(raw: pa.Array, field: InputField) -> _Column:
+def _treated(raw: pa.Array, field: InputField) -> _Column:
     values = raw.to_numpy(zero_copy_only=False)
     missing = np.array(raw.is_null().to_numpy(zero_copy_only=False), dtype=bool)
     column = _Column(values.copy(), missing | _among(values, field.missing_values, field), np.zeros(len(values), bool))
-    invalid = _invalid(values, field) & ~column.missing
+    wrong = invalid(values, field) & ~column.missing
     if field.numeric:
-        _treat_outliers(column, field, ~invalid & ~column.missing)
-    _treat_invalid(column, field, invalid)
+        _treat_outliers(column, field, ~wrong & ~column.missing)
+    _treat_invalid(column, field, wrong)
     if field.missing_value_treatment == "returnInvalid":
         column.failed |= column.missing
     elif field.missing_value_replacement is not None:
@@ -141,18 +141,19 @@ def _treat_outliers(column: _Column, field: InputField, valid: NDArray[np.bool_]
         column.values[valid] = np.clip(column.values[valid], low, high)
 
 
-def _invalid(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
-    invalid = _among(values, field.invalid_values, field)
+def invalid(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
+    """Which values of a field, none of them missing, the document calls invalid."""
+    refused = _among(values, field.invalid_values, field)
     if field.numeric:
-        invalid |= np.isnan(values) | (np.isinf(values) & _unbounded(values, field))
+        refused |= np.isnan(values) | (np.isinf(values) & _unbounded(values, field))
     if field.data_type == "integer":
-        invalid |= np.isfinite(values) & (values != np.trunc(values))
+        refused |= np.isfinite(values) & (values != np.trunc(values))
     if field.valid_values or field.intervals:
         valid = _among(values, field.valid_values, field)
         for interval in field.intervals:
             valid |= _within(values, interval.left, interval.right, interval.closure)
-        invalid |= ~valid
-    return invalid
+        refused |= ~valid
+    return refused
 
 
 def _unbounded(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from modelserving.archive import unpack
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
 from modelserving.runtimes.tensorflow_matrix import MatrixModel, check_input, input_features, matrix_model
-from modelserving.servable import Scores
+from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
 
@@ -29,6 +30,7 @@ class SavedModelServable:
     def __init__(self, model: MatrixModel) -> None:
         self._model: MatrixModel | None = model
         self.inputs = model.inputs
+        self.domain: Mapping[str, Domain] = {}
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         """See `Servable.score`."""
@@ -82,6 +84,11 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> SavedModelServable
     call.module = module  # type: ignore[attr-defined]
     dtype = np.float64 if spec.dtype == tf.float64 else np.float32
     return SavedModelServable(matrix_model(descriptor, features, dtype, call, (tf.errors.OpError,)))
+
+
+def prepare(memory_bytes: int) -> None:  # noqa: ARG001 - TensorFlow has no such limit
+    """Import TensorFlow."""
+    import tensorflow  # noqa: F401
 
 
 def _root(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
 from modelserving.runtimes.tensorflow_matrix import MatrixModel, check_input, input_features, matrix_model
-from modelserving.servable import Scores
+from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
 
@@ -22,6 +23,7 @@ class GraphServable:
         self._model: MatrixModel | None = model
         self._session = session
         self.inputs = model.inputs
+        self.domain: Mapping[str, Domain] = {}
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         """See `Servable.score`."""
@@ -71,6 +73,11 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> GraphServable:
     except BaseException:
         session.close()
         raise
+
+
+def prepare(memory_bytes: int) -> None:  # noqa: ARG001 - TensorFlow has no such limit
+    """Import TensorFlow."""
+    import tensorflow  # noqa: F401
 
 
 def _parse(data: bytes) -> Any:

@@ -128,25 +128,40 @@ def matrix_model(
     call: Callable[[NDArray[Any]], NDArray[Any]],
     errors: tuple[type[Exception], ...],
 ) -> MatrixModel:
-    """Make a `MatrixModel`, after a call with one row of zeros, which shows that the model runs and how wide it is.
+    """Make a `MatrixModel`, after calls with rows of zeros, which show that the model runs and how wide it is.
 
     Raises:
-        ModelRejected: UNLOADABLE: the call fails, its output is no vector for each row, or the labels don't fit.
+        ModelRejected: UNLOADABLE: a call fails; FAILED_GATE: the output is no vector for each row, or not as wide as
+            there are labels.
     """
-    errors = (*errors, ValueError, TypeError)
-    try:
-        trial = np.asarray(call(np.zeros((1, len(inputs)), dtype)), dtype=np.float64)
-    except errors as error:
-        raise ModelRejected(Reason.UNLOADABLE, f"the model fails on a row of zeros: {error}") from error
-    if not 1 <= trial.ndim <= 2 or trial.shape[0] != 1 or trial.size == 0:
-        raise ModelRejected(
-            Reason.UNLOADABLE, f"the output for one row has shape {trial.shape}, not (1, width); name another output"
-        )
-    if descriptor.labels and len(descriptor.labels) != trial.size:
-        raise ModelRejected(
-            Reason.UNLOADABLE, f"{len(descriptor.labels)} labels for an output of width {trial.size}; give one for each"
-        )
     if descriptor.answer not in Answer.values():
         raise ModelRejected(Reason.UNLOADABLE, f"unknown answer {descriptor.answer}; use one of {Answer.keys()}")
-    classes = tuple(descriptor.labels) or tuple(str(index) for index in range(trial.size))
-    return MatrixModel(call, dtype, inputs, trial.size, descriptor.answer, classes, errors)
+    errors = (*errors, ValueError, TypeError)
+    width, width_of_three = (_width(call, np.zeros((rows, len(inputs)), dtype), errors) for rows in (1, 3))
+    if width_of_three != width:
+        raise ModelRejected(
+            Reason.FAILED_GATE,
+            f"the output is {width} wide for one row, {width_of_three} for three; name one that is a vector a row",
+        )
+    if descriptor.labels and len(descriptor.labels) != width:
+        raise ModelRejected(
+            Reason.FAILED_GATE, f"{len(descriptor.labels)} labels for an output of width {width}; give one for each"
+        )
+    classes = tuple(descriptor.labels) or tuple(str(index) for index in range(width))
+    return MatrixModel(call, dtype, inputs, width, descriptor.answer, classes, errors)
+
+
+def _width(
+    call: Callable[[NDArray[Any]], NDArray[Any]], zeros: NDArray[Any], errors: tuple[type[Exception], ...]
+) -> int:
+    rows = len(zeros)
+    try:
+        outputs = np.asarray(call(zeros), dtype=np.float64)
+    except errors as error:
+        raise ModelRejected(Reason.UNLOADABLE, f"the model fails on rows of zeros ({rows}): {error}") from error
+    if not 1 <= outputs.ndim <= 2 or outputs.shape[0] != rows or outputs.size == 0:
+        raise ModelRejected(
+            Reason.FAILED_GATE,
+            f"the output for {rows} input rows has shape {outputs.shape}, not ({rows}, width); name another output",
+        )
+    return outputs.size // rows

@@ -91,12 +91,13 @@ def test_version() -> None:
     assert done.stdout.split()[-1] == version("modelserving")
 
 
-@pytest.mark.parametrize("command", ["publish", "send", "tail"])
+@pytest.mark.parametrize("command", ["publish", "retire", "send", "tail"])
 def test_unreachable_broker_is_one_line(command: str, tmp_path: Path) -> None:
     (tmp_path / "m.pmml").write_text("model")
     (tmp_path / "r.csv").write_text(";".join(["1"] * 11))
     arguments = {
         "publish": [str(tmp_path / "m.pmml"), "--name", "m", "--data-type", "wine"],
+        "retire": ["--name", "m", "--data-type", "wine"],
         "send": [str(tmp_path / "r.csv"), "--data-type", "wine"],
         "tail": ["results"],
     }
@@ -118,4 +119,6 @@ def test_wrong_prefix_is_a_usage_error(run: Run, command: list[str]) -> None:
 def test_missing_topics_name_the_remedy(run: Run, broker: LocalBroker) -> None:
     done = run("tail", "models", "--topic-prefix", "none-")
     assert done.exit_code == 1
-    assert f"none-rejected-models at {broker.bootstrap_servers}: create what is missing" in done.stderr
+    assert (
+        f"none-rejected-models, none-model-events at {broker.bootstrap_servers}: create what is missing" in done.stderr
+    )

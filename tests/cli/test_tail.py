@@ -9,11 +9,12 @@ import sys
 
 import pytest
 from confluent_kafka import Producer
+from google.protobuf.message import Message
 
 from modelserving.local.broker import LocalBroker
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
-from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
 from tests.cli.conftest import Run
 
 RESULT = ServingResult(
@@ -35,6 +36,28 @@ REJECTED = Rejected(
 )
 TOMBSTONE = Rejected(reason=Reason.MALFORMED, detail="empty", position=LogPosition(topic="records"))
 MODEL = ModelDescriptor(name="tree", dataType="wine", modeltype=ModelType.PMML, data=b"x" * 100, version="7")
+RETIREMENT = ModelDescriptor(name="tree", dataType="wine", retire=True)
+RETIREMENT_OF_ONE = ModelDescriptor(name="tree", dataType="wine", version="7", retire=True)
+SERVING = ModelEvent(
+    kind=EventKind.SERVING,
+    data_type="wine",
+    model_name="tree",
+    model_version="7",
+    at_ms=1_700_000_000_000,
+    instance="keyed-join 1/2",
+    position=LogPosition(topic="models", offset=3),
+)
+REJECTION = ModelEvent(
+    kind=EventKind.REJECTED,
+    data_type="wine",
+    model_name="tree",
+    at_ms=1_700_000_000_000,
+    instance="admission",
+    reason=Reason.CONFLICT,
+    detail="known with other bytes",
+    position=LogPosition(topic="models", offset=4),
+)
+NEWER = ModelEvent(kind=99, reason=98, data_type="wine")  # type: ignore[arg-type]
 
 
 def put(broker: LocalBroker, topic: str, *values: bytes, transaction: str = "", commit: bool = True) -> None:
@@ -63,12 +86,31 @@ def put(broker: LocalBroker, topic: str, *values: bytes, transaction: str = "", 
         ),
         ("rejected-models", TOMBSTONE, "records-0@0  MALFORMED: empty  original: empty (tombstone)"),
         ("models", MODEL, f"wine: tree 7, PMML  {'78' * 16}… (100 bytes)"),
+        ("models", RETIREMENT, "wine: tree (all versions) retired"),
+        ("models", RETIREMENT_OF_ONE, "wine: tree 7 retired"),
+        ("model-events", SERVING, "models-0@3  2023-11-14T22:13:20+00:00  keyed-join 1/2  wine: tree 7 SERVING"),
+        (
+            "model-events",
+            REJECTION,
+            "models-0@4  2023-11-14T22:13:20+00:00  admission  wine: tree REJECTED CONFLICT: known with other bytes",
+        ),
+        ("model-events", NEWER, "-0@0  1970-01-01T00:00:00+00:00    wine:  99"),
     ],
-    ids=["label", "vector", "number", "rejected record", "tombstone", "model"],
+    ids=[
+        "label",
+        "vector",
+        "number",
+        "rejected record",
+        "tombstone",
+        "model",
+        "retirement",
+        "retirement of a version",
+        "serving",
+        "rejected model",
+        "event of a later release",
+    ],
 )
-def test_plain_line(
-    run: Run, broker: LocalBroker, topics: Topics, what: str, message: ServingResult, line: str
-) -> None:
+def test_plain_line(run: Run, broker: LocalBroker, topics: Topics, what: str, message: Message, line: str) -> None:
     put(broker, f"{topics.prefix}{what}", message.SerializeToString())
     done = run("tail", what, "--from-beginning", "--max", "1")
     assert done.exit_code == 0, done.output

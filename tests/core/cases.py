@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from modelserving.decoding import RAW_SCHEMA, Decoder
 from modelserving.outgoing import Outgoing
 from modelserving.rejections import reject
 from modelserving.scoring import score
-from modelserving.servable import ModelVersion, RecordFailure, Scores, Servable
+from modelserving.servable import Domain, ModelVersion, RecordFailure, Scores, Servable
 from modelserving.wire.serving_pb2 import Reason, Rejected, ServingResult
 from modelserving.wire.wine_pb2 import WineRecord
 
@@ -78,6 +78,7 @@ class FakeServable:
     inputs: tuple[str, ...]
     before: Callable[[pa.RecordBatch], Sequence[RecordFailure]] = lambda _: ()
     calls: int = 0
+    domain: Mapping[str, Domain] = field(default_factory=dict)
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         self.calls += 1

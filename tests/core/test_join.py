@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from modelserving.configuration import load_data_types
-from modelserving.decoding import Decoder, TypedBatch
-from modelserving.errors import ModelRejected, ModelServingError
+from modelserving.decoding import Decoder
+from modelserving.errors import ModelServingError
 from modelserving.join import Join
-from modelserving.manager import ServableManager
-from modelserving.servable import Servable
-from modelserving.wire.model_pb2 import ModelDescriptor
-from modelserving.wire.serving_pb2 import Reason
-from modelserving.wire.state_pb2 import AdmittedModel, Decision, ServingState
+from modelserving.live_models import memory_bytes
+from modelserving.manager import RETRY_AFTER_S, ManagerLimits, ServableManager
+from modelserving.model_history import NewestModel
+from modelserving.outgoing import Outgoing
+from modelserving.topics import Topics
+from modelserving.wire.serving_pb2 import EventKind, ModelEvent
+from modelserving.wire.state_pb2 import AdmittedModel, Decision, Retirement, ServingState
 from tests.core.cases import (
     FIRST_OFFSET,
     RECEIVED_US,
     TOPIC,
-    FakeServable,
     clock_us,
     raw,
     reasons,
@@ -28,8 +29,11 @@ from tests.core.cases import (
     results_of,
     wine,
 )
+from tests.core.loads import Loads, admitted
+from tests.waiting import wait_until
 
 RECORDS = [wine(alcohol=9.0), wine(alcohol=10.0)]
+INSTANCE = "partitioned-join 1/2"
 
 
 @dataclass
@@ -49,27 +53,47 @@ class MemoryStore:
 
 @dataclass
 class Instance:
-    """One parallel instance, from its start on; versions in `failing` cannot be loaded in it."""
+    """One parallel instance, from its start on."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
-    log: Mapping[str, AdmittedModel] = field(default_factory=dict)
-    failing: set[str] = field(default_factory=set)
-    loaded: list[str] = field(default_factory=list)
+    log: Mapping[str, NewestModel] = field(default_factory=dict)
+    loads: Loads = field(default_factory=Loads)
+    memory_bytes: int = 1024**3
     log_reads: int = 0
+    now_s: float = 1000.0
+    events: list[ModelEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._join = Join(TOPIC, ServableManager(self._load), self._read_log, clock_us)
+        limits = ManagerLimits(60.0, self.memory_bytes)
+        self._join = Join(
+            Topics(),
+            INSTANCE,
+            lambda on_event: ServableManager(self.loads, limits, on_event, lambda: self.now_s),
+            self._read_log,
+            clock_us,
+        )
         self._decoder = Decoder(load_data_types(), TOPIC)
 
     def decide(self, offset: int) -> None:
-        decision = Decision(schema=1, data_type="wine", admitted=admitted(offset)).SerializeToString()
+        """The model at `offset` serves from now on."""
+        self.take_in(Decision(schema=2, data_type="wine", offset=offset, admitted=admitted(offset)))
+
+    def retire(self, offset: int, serving: int, *versions: str, again: AdmittedModel | None = None) -> None:
+        """A version is retired (all, if none is named), and the model at offset `serving` takes over; -1: none."""
+        retired = Retirement(name="m", version="".join(versions), serving=serving)
+        self.take_in(Decision(schema=2, data_type="wine", offset=offset, retired=retired, admitted=again))
+
+    def tick(self) -> None:
+        self.take_in(Decision(data_type="wine", tick=True))
+
+    def take_in(self, decision: Decision) -> None:
         self.store.writable = True
-        self._join.on_decision(decision, self.store)
+        self._events_of(list(self._join.on_decision(decision.SerializeToString(), self.store)))
         self.store.writable = False
 
-    def serving(self) -> str:
+    def serving(self, data_type: str = "wine") -> str:
         """The version that scores a batch; every record of it must have a result."""
-        outgoing = list(self._join.on_batch(self.batch(), self.store))
+        outgoing = self._score(data_type)
         results = results_of(outgoing)
         assert not rejected_of(outgoing)
         assert [(result.record.offset, result.number) for result in results] == [
@@ -79,9 +103,13 @@ class Instance:
         (version,) = {result.model_version for result in results}
         return version
 
+    def wait_for(self, version: str) -> None:
+        """Score batch after batch until the version does it."""
+        wait_until(lambda: self.serving() == version, describe=lambda: f"{self.serving()} serves")
+
     def check_no_model(self) -> None:
         """Every record of a batch is rejected for want of a model."""
-        outgoing = list(self._join.on_batch(self.batch(), self.store))
+        outgoing = self._score()
         assert results_of(outgoing) == []
         turned_away = rejected_of(outgoing)
         assert reasons(turned_away) == ["NO_MODEL"] * 2
@@ -89,33 +117,38 @@ class Instance:
         assert [one.position.offset for one in turned_away] == [FIRST_OFFSET, FIRST_OFFSET + 1]
         assert {one.data_type for one in turned_away} == {"wine"}
 
-    def batch(self) -> TypedBatch:
-        (batch,) = self._decoder.decode(raw(RECORDS), RECEIVED_US).batches
-        return batch
+    def event_names(self) -> list[tuple[str, str]]:
+        return [(EventKind.Name(event.kind), event.model_version) for event in self.events]
 
     def close(self) -> None:
         self._join.close()
 
-    def _load(self, descriptor: ModelDescriptor) -> Servable:
-        self.loaded.append(descriptor.version)
-        if descriptor.version in self.failing:
-            raise ModelRejected(Reason.UNLOADABLE, "no memory left")
-        return FakeServable(load_data_types()["wine"].feature_names)
+    def _score(self, data_type: str = "wine") -> list[Outgoing]:
+        (batch,) = self._decoder.decode(raw(RECORDS), RECEIVED_US).batches
+        outgoing = list(self._join.on_batch(replace(batch, data_type=data_type), self.store))
+        self._events_of(outgoing)
+        return outgoing
 
-    def _read_log(self) -> Mapping[str, AdmittedModel]:
+    def _events_of(self, outgoing: list[Outgoing]) -> None:
+        for one in outgoing:
+            if one.role == "model-events":
+                events = [ModelEvent.FromString(value) for value in one.values]
+                assert one.keys == [event.data_type.encode() for event in events]
+                self.events += events
+
+    def _read_log(self) -> Mapping[str, NewestModel]:
         self.log_reads += 1
         return self.log
 
 
-def admitted(offset: int) -> AdmittedModel:
-    descriptor = ModelDescriptor(name="m", dataType="wine", version=f"v{offset}", sha256="ab", data=b"model")
-    return AdmittedModel(offset=offset, descriptor=descriptor)
+def newest(offset: int, decided: int | None = None) -> NewestModel:
+    return NewestModel(offset if decided is None else decided, admitted(offset))
 
 
 def kept(store: MemoryStore) -> tuple[int, int | None]:
     """Offsets of the serving and the last good model in the state."""
     state = ServingState.FromString(store.states["wine"])
-    assert state.schema == 1
+    assert state.schema == 2
     return state.serving.offset, state.last_good.offset if state.HasField("last_good") else None
 
 
@@ -123,41 +156,144 @@ def test_records_wait_for_no_model_but_the_first_one_serves_from_then_on() -> No
     instance = Instance()
     instance.check_no_model()
     instance.decide(0)
-    assert instance.serving() == "v0"
+    assert instance.serving() == "wine-0"
 
 
-def test_a_decision_is_kept_and_serves_from_the_next_batch_on() -> None:
+def test_a_decision_is_kept_and_serves_as_soon_as_it_is_loaded() -> None:
     instance = Instance()
     instance.decide(3)
-    assert (instance.serving(), kept(instance.store)) == ("v3", (3, None))
+    assert (instance.serving(), kept(instance.store)) == ("wine-3", (3, None))
+    instance.loads.hold("wine-5")
     instance.decide(5)
-    assert (instance.serving(), kept(instance.store)) == ("v5", (5, 3))
-    assert instance.loaded == ["v3", "v5"]
+    assert ([instance.serving() for _ in range(20)], kept(instance.store)) == (["wine-3"] * 20, (5, 3))
+    instance.loads.release()
+    instance.wait_for("wine-5")
+    assert instance.loads.begun == ["wine-3", "wine-5"]
     state = ServingState.FromString(instance.store.states["wine"])
     assert state.serving == admitted(5)
 
 
+def test_an_idle_instance_swaps_at_a_tick() -> None:
+    instance = Instance()
+    instance.decide(3)
+    before = dict(instance.store.states)
+
+    def ticked() -> bool:
+        instance.tick()
+        return ("SERVING", "wine-3") in instance.event_names()
+
+    wait_until(ticked)
+    assert instance.store.states == before
+    assert instance.loads.begun == ["wine-3"]
+
+
 @pytest.mark.parametrize("offset", [4, 5], ids=["below", "at"])
-def test_decisions_at_or_below_the_applied_offset_are_ignored(offset: int) -> None:
+def test_decisions_at_or_below_the_applied_offset_change_nothing(offset: int) -> None:
     instance = Instance()
     instance.decide(3)
     instance.decide(5)
-    before = dict(instance.store.states)
+    instance.wait_for("wine-5")
+    before, begun = dict(instance.store.states), list(instance.loads.begun)
     instance.decide(offset)
-    assert instance.serving() == "v5"
+    assert instance.serving() == "wine-5"
     assert instance.store.states == before
-    assert instance.loaded == ["v5"]
+    assert instance.loads.begun == begun
 
 
 def test_a_model_that_this_instance_cannot_load_leaves_the_last_good_one() -> None:
-    instance = Instance(failing={"v5"})
+    instance = Instance(loads=Loads(failing={"wine-5"}))
     instance.decide(3)
-    assert instance.serving() == "v3"
+    assert instance.serving() == "wine-3"
     instance.decide(5)
-    assert [instance.serving(), instance.serving()] == ["v3", "v3"]
-    assert instance.loaded == ["v3", "v5"]
+    wait_until(lambda: instance.serving() and ("LOAD_FAILED", "wine-5") in instance.event_names())
+    assert [instance.serving(), instance.serving()] == ["wine-3", "wine-3"]
     instance.decide(6)
-    assert instance.serving() == "v6"
+    instance.wait_for("wine-6")
+
+
+class TestRetire:
+    """A model that is taken out of service."""
+
+    @pytest.fixture
+    def instance(self) -> Iterator[Instance]:
+        instance = Instance()
+        instance.decide(3)
+        assert instance.serving() == "wine-3"
+        instance.decide(5)
+        instance.wait_for("wine-5")
+        yield instance
+        instance.loads.release()
+        instance.close()
+
+    def test_the_last_good_takes_over(self, instance: Instance) -> None:
+        instance.retire(7, 3, "wine-5")
+        instance.wait_for("wine-3")
+        assert kept(instance.store) == (3, None)
+        wait_until(lambda: instance.loads.closed == ["wine-3", "wine-5"])
+
+    def test_nothing_takes_over(self, instance: Instance) -> None:
+        instance.retire(7, -1)
+        instance.check_no_model()
+        assert ("REPLACED", "wine-5") in instance.event_names()
+        wait_until(lambda: instance.loads.closed == ["wine-3", "wine-5"])
+        instance.decide(9)
+        assert instance.serving() == "wine-9"
+
+    def test_while_it_is_being_loaded_it_never_serves(self, instance: Instance) -> None:
+        instance.loads.hold("wine-6")
+        instance.decide(6)
+        wait_until(lambda: "wine-6" in instance.loads.begun)
+        instance.retire(7, 5, "wine-6")
+        instance.loads.release()
+        wait_until(lambda: instance.serving() == "wine-5" and "wine-6" in instance.loads.closed)
+        assert instance.serving() == "wine-5"
+        assert ("SERVING", "wine-6") not in instance.event_names()
+
+    def test_one_that_no_join_keeps_comes_with_the_decision(self, instance: Instance) -> None:
+        instance.retire(7, 1, again=admitted(1))
+        instance.wait_for("wine-1")
+        assert kept(instance.store) == (1, None)
+
+    def test_the_state_survives_it(self, instance: Instance) -> None:
+        instance.retire(7, -1)
+        other = Instance(instance.store, log={"wine": newest(5)})
+        other.check_no_model()
+        assert (other.loads.begun, other.log_reads) == ([], 0)
+
+
+class TestEvents:
+    """What the instance tells of its models."""
+
+    def test_they_name_instance_model_and_place(self) -> None:
+        instance = Instance()
+        instance.decide(3)
+        assert instance.serving() == "wine-3"
+        assert instance.event_names() == [("LOADING", "wine-3"), ("SERVING", "wine-3")]
+        for event in instance.events:
+            assert (event.data_type, event.model_name, event.model_sha256) == ("wine", "m", "ab")
+            assert (event.instance, event.at_ms) == (INSTANCE, clock_us() // 1000)
+            assert (event.position.topic, event.position.offset) == ("models", 3)
+
+    def test_each_is_told_once(self) -> None:
+        instance = Instance()
+        instance.decide(3)
+        assert [instance.serving() for _ in range(3)] == ["wine-3"] * 3
+        assert len(instance.events) == 2
+
+
+class TestBoundedCache:
+    """Room for one model."""
+
+    def test_a_model_that_was_driven_out_is_loaded_from_the_state_when_it_is_needed(self) -> None:
+        instance = Instance(memory_bytes=memory_bytes(admitted(0).descriptor))
+        instance.decide(3)
+        assert instance.serving() == "wine-3"
+        instance.take_in(Decision(schema=2, data_type="beer", offset=4, admitted=admitted(4, "beer")))
+        assert instance.loads.begun == ["wine-3"]
+        assert instance.serving("beer") == "beer-4"
+        wait_until(lambda: instance.loads.closed == ["wine-3"])
+        assert instance.serving() == "wine-3"
+        assert instance.loads.begun == ["wine-3", "beer-4", "wine-3"]
 
 
 class TestRestore:
@@ -172,90 +308,134 @@ class TestRestore:
         return before.store
 
     def test_the_state_is_enough(self, store: MemoryStore) -> None:
-        instance = Instance(store, log={"wine": admitted(4)})
-        assert instance.serving() == "v5"
-        assert (instance.loaded, instance.log_reads) == (["v5"], 0)
+        instance = Instance(store, log={"wine": newest(4)})
+        assert instance.serving() == "wine-5"
+        assert (instance.loads.begun, instance.log_reads) == (["wine-5"], 0)
+
+    def test_the_state_of_release_0_1_0(self) -> None:
+        old = ServingState(schema=1, serving=admitted(5), last_good=admitted(3))
+        instance = Instance(MemoryStore({"wine": old.SerializeToString()}))
+        assert instance.serving() == "wine-5"
+        instance.decide(5)
+        instance.decide(7)
+        instance.wait_for("wine-7")
+        assert kept(instance.store) == (7, 5)
 
     def test_a_decision_before_the_first_batch(self, store: MemoryStore) -> None:
         instance = Instance(store)
         instance.decide(6)
-        assert instance.serving() == "v6"
-        assert (instance.loaded, instance.log_reads) == (["v6"], 0)
+        assert instance.serving() == "wine-6"
+        assert (instance.loads.begun, instance.log_reads) == (["wine-6"], 0)
 
     def test_a_replayed_decision_before_the_first_batch(self, store: MemoryStore) -> None:
         instance = Instance(store)
         instance.decide(5)
-        assert instance.serving() == "v5"
+        assert instance.serving() == "wine-5"
+        assert kept(instance.store) == (5, 3)
 
     def test_the_last_good_model_serves_where_the_serving_one_cannot_be_loaded(self, store: MemoryStore) -> None:
-        instance = Instance(store, failing={"v5"})
-        assert [instance.serving(), instance.serving()] == ["v3", "v3"]
-        assert instance.loaded == ["v5", "v3"]
+        instance = Instance(store, loads=Loads(failing={"wine-5"}))
+        assert [instance.serving(), instance.serving()] == ["wine-3", "wine-3"]
+        assert instance.loads.begun == ["wine-5", "wine-3"]
 
     def test_the_last_good_model_serves_where_a_new_one_cannot_be_loaded(self, store: MemoryStore) -> None:
-        instance = Instance(store, failing={"v6"})
+        instance = Instance(store, loads=Loads(failing={"wine-6"}))
         instance.decide(6)
-        assert [instance.serving(), instance.serving()] == ["v5", "v5"]
+        assert [instance.serving(), instance.serving()] == ["wine-5", "wine-5"]
 
     def test_no_model_can_be_loaded(self, store: MemoryStore) -> None:
-        instance = Instance(store, failing={"v3", "v5"})
-        instance.check_no_model()
-        instance.failing.clear()
-        assert instance.serving() == "v5"
+        instance = Instance(store, loads=Loads(failing={"wine-3", "wine-5"}))
+        for _ in range(3):
+            instance.check_no_model()
+        assert instance.loads.begun == ["wine-5", "wine-3"], "no batch waits for what failed just now"
+        instance.loads.failing.clear()
+        instance.now_s += RETRY_AFTER_S
+        assert instance.serving() == "wine-5"
 
     def test_state_of_a_newer_release(self) -> None:
-        store = MemoryStore({"wine": ServingState(schema=2, serving=admitted(5)).SerializeToString()})
-        with pytest.raises(ModelServingError, match="schema 2"):
+        store = MemoryStore({"wine": ServingState(schema=3, serving=admitted(5)).SerializeToString()})
+        with pytest.raises(ModelServingError, match="schema 3"):
             Instance(store).serving()
 
 
 class TestColdStart:
-    """No state, and a backlog of models: the newest of them serves from the first record on."""
+    """No state, and a backlog of models: what serves by the log serves from the first record on."""
 
     def test_records_come_first(self) -> None:
-        instance = Instance(log={"wine": admitted(7)})
-        assert instance.serving() == "v7"
+        instance = Instance(log={"wine": newest(7)})
+        assert instance.serving() == "wine-7"
         for offset in (2, 4, 7):
             instance.decide(offset)
-            assert instance.serving() == "v7"
-        assert instance.loaded == ["v7"]
+            assert instance.serving() == "wine-7"
+        assert instance.loads.begun == ["wine-7"]
         assert kept(instance.store) == (7, 4)
 
     def test_decisions_come_first(self) -> None:
-        instance = Instance(log={"wine": admitted(7)})
+        instance = Instance(log={"wine": newest(7)})
         instance.decide(2)
-        assert instance.serving() == "v7"
+        assert instance.serving() == "wine-7"
         for offset in (4, 7):
             instance.decide(offset)
-            assert instance.serving() == "v7"
-        assert instance.loaded == ["v7"]
+            assert instance.serving() == "wine-7"
+        assert instance.loads.begun == ["wine-7"]
+
+    def test_the_newest_message_is_no_model(self) -> None:
+        instance = Instance(log={"wine": newest(4, decided=9)})
+        for offset in (2, 4):
+            instance.decide(offset)
+            assert instance.serving() == "wine-4"
+        assert instance.loads.begun == ["wine-4"]
+        instance.decide(10)
+        instance.wait_for("wine-10")
+
+    @pytest.mark.parametrize("records_first", [True, False])
+    def test_a_backlog_that_ends_with_a_retirement(self, records_first: bool) -> None:
+        instance = Instance(log={"wine": NewestModel(9, None)})
+        if records_first:
+            instance.check_no_model()
+        for offset in (2, 4):
+            instance.decide(offset)
+            instance.check_no_model()
+        instance.retire(9, -1)
+        instance.check_no_model()
+        assert instance.loads.begun == []
+        instance.decide(10)
+        assert instance.serving() == "wine-10"
+
+    def test_a_rollback_by_retirement_in_the_backlog(self) -> None:
+        instance = Instance(log={"wine": newest(2, decided=9)})
+        assert instance.serving() == "wine-2"
+        for offset in (2, 4):
+            instance.decide(offset)
+        instance.retire(9, 2, "wine-4")
+        assert instance.serving() == "wine-2"
+        assert (instance.loads.begun, kept(instance.store)) == (["wine-2"], (2, None))
 
     def test_a_model_that_came_after_the_log_was_read(self) -> None:
-        instance = Instance(log={"wine": admitted(7)})
+        instance = Instance(log={"wine": newest(7)})
         instance.decide(9)
-        assert instance.serving() == "v9"
-        assert instance.loaded == ["v9"]
+        assert instance.serving() == "wine-9"
 
     def test_the_first_model_of_a_data_type_comes_later(self) -> None:
-        instance = Instance(log={"beer": admitted(7)})
+        instance = Instance(log={"beer": newest(7)})
         instance.check_no_model()
         instance.decide(9)
-        assert instance.serving() == "v9"
+        assert instance.serving() == "wine-9"
 
     def test_scoring_writes_no_state(self) -> None:
-        instance = Instance(log={"wine": admitted(7)})
-        assert instance.serving() == "v7"
+        instance = Instance(log={"wine": newest(7)})
+        assert instance.serving() == "wine-7"
         assert instance.store.states == {}
 
     def test_a_log_that_cannot_be_read_is_read_again(self) -> None:
         class Flaky(Instance):
-            def _read_log(self) -> Mapping[str, AdmittedModel]:
+            def _read_log(self) -> Mapping[str, NewestModel]:
                 self.log_reads += 1
                 if self.log_reads == 1:
                     raise ModelServingError("no broker")
                 return self.log
 
-        instance = Flaky(log={"wine": admitted(7)})
+        instance = Flaky(log={"wine": newest(7)})
         with pytest.raises(ModelServingError):
             instance.serving()
-        assert instance.serving() == "v7"
+        assert instance.serving() == "wine-7"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pytest
 from modelserving.configuration import load_data_types
 from modelserving.decoding import Decoder, TypedBatch
 from modelserving.scoring import reject_all, score
-from modelserving.servable import RecordFailure, Scores
+from modelserving.servable import Domain, RecordFailure, Scores
 from modelserving.wire.serving_pb2 import Reason
 from tests.core.cases import (
     FIRST_OFFSET,
@@ -42,6 +42,7 @@ class Fixed:
     """Answers with what it was given."""
 
     inputs = INPUTS
+    domain: Mapping[str, Domain] = {}
 
     def __init__(self, scores: Scores) -> None:
         self.scores = scores

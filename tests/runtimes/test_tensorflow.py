@@ -169,6 +169,14 @@ def scalar_output() -> bytes:
     return graph(lambda: tf.reduce_sum(tf.compat.v1.placeholder(tf.float32, (None, 2))))
 
 
+def product_of_rows() -> bytes:
+    def build() -> None:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 2))
+        tf.matmul(x, x, transpose_b=True)
+
+    return graph(build)
+
+
 def not_frozen() -> bytes:
     def build() -> None:
         x = tf.compat.v1.placeholder(tf.float32, (None, 2))
@@ -194,15 +202,27 @@ PMML = b'<?xml version="1.0"?><PMML version="4.4"/>'
         pytest.param(descriptor(GRAPH, inputs=["a"]), PAIR, "2 wide", id="too few features"),
         pytest.param(descriptor(GRAPH, inputs=["a", "c"]), PAIR, "'c'", id="feature that the data type lacks"),
         pytest.param(descriptor(GRAPH), TRIPLE, "'word' is a string", id="string feature"),
-        pytest.param(descriptor(GRAPH, labels=["x"]), PAIR, "1 labels", id="too few labels"),
         pytest.param(descriptor(two_placeholders()), PAIR, "first, second", id="two placeholders"),
-        pytest.param(descriptor(scalar_output()), PAIR, "shape ()", id="no vector for each row"),
         pytest.param(descriptor(not_frozen()), PAIR, "", id="variables not frozen"),
     ],
 )
 def test_unloadable_graphs(model: ModelDescriptor, data_type: DataType, detail: str) -> None:
     error = rejected(model, data_type)
     assert error.reason == Reason.UNLOADABLE
+    assert detail in error.detail
+
+
+@pytest.mark.parametrize(
+    ("model", "detail"),
+    [
+        pytest.param(descriptor(GRAPH, labels=["x"]), "1 labels", id="too few labels"),
+        pytest.param(descriptor(scalar_output()), "shape ()", id="no vector for each row"),
+        pytest.param(descriptor(product_of_rows()), "1 wide for one row, 3 for three", id="as wide as there are rows"),
+    ],
+)
+def test_outputs_of_another_width(model: ModelDescriptor, detail: str) -> None:
+    error = rejected(model)
+    assert error.reason == Reason.FAILED_GATE
     assert detail in error.detail
 
 

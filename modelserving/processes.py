@@ -1,0 +1,39 @@
+"""What the kernel is asked about processes (Linux)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the thread that started it ends, be it with its whole process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def resident_bytes(pid: int) -> int:
+    """Main memory that a process takes, shared pages included; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+
+
+def running_s(pid: int) -> float:
+    """A clock, in seconds, that stands still while the main thread of a process waits for a processor.
+
+    On a busy machine it tells how long the process itself takes: work and sleep count, standing in line does not.
+    """
+    try:
+        waited_ns = int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):  # a kernel without these figures
+        waited_ns = 0
+    return time.monotonic() - waited_ns / 1e9

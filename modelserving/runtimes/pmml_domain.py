@@ -1,0 +1,95 @@
+"""What a PMML document says of the values of its inputs: its data dictionary, and the thresholds of its models."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelserving.runtimes.pmml_document import InputField, PmmlDocument
+from modelserving.runtimes.pmml_fields import BoundField, invalid
+from modelserving.servable import Domain
+
+MAX_VALUES = 256
+"""Of one input; a large forest has more thresholds than are worth keeping."""
+
+_NAMING = {
+    "SimplePredicate": ("field", ("value",)),
+    "CategoricalPredictor": ("name", ("value",)),
+    "NormDiscrete": ("field", ("value",)),
+    "LinearNorm": ("field", ("orig",)),
+    "NumericInfo": ("field", ("minimum", "maximum")),
+}
+"""Element → the attribute that names a field, its own or its parent's, and its attributes with values of the field."""
+
+_ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
+
+
+def domains(document: PmmlDocument, bound: tuple[BoundField, ...]) -> Mapping[str, Domain]:
+    """The domain of each input, by feature name, without values that the document calls invalid."""
+    named = defaultdict(set)
+    for field, text in _named(document.root):
+        named[field].add(text)
+    return {each.feature: _domain(each.field, named[each.field.name]) for each in bound}
+
+
+def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
+    """Fields, and values that predicates, predictors, normalisations and statistics name for them."""
+    for parent in root.iter():
+        if parent.tag == "SimpleSetPredicate":
+            for array in parent.iterfind("Array"):
+                for quoted, plain in _ARRAY_ITEM.findall(array.text or ""):
+                    yield parent.get("field", ""), re.sub(r"\\(.)", r"\1", quoted) or plain
+        for element in parent:
+            naming, attributes = _NAMING.get(element.tag, ("", ()))
+            field = element.get(naming) or parent.get(naming) or ""
+            yield from ((field, element.attrib[name]) for name in attributes if name in element.attrib)
+
+
+def _domain(field: InputField, named: set[str]) -> Domain:
+    texts = named | set(field.valid_values)
+    if not field.numeric:
+        return Domain(categories=_valid(sorted(texts), field, object))
+    numbers = {_number(text) for text in texts} | {field.low_value, field.high_value}
+    for interval in field.intervals:
+        numbers |= {interval.left, interval.right}
+    telling = _around(sorted(number for number in numbers if number is not None and math.isfinite(number)))
+    if field.data_type == "integer":
+        telling += [float(round(number)) for number in telling]
+    return Domain(numbers=_valid(sorted(set(telling)), field, np.float64))
+
+
+def _around(numbers: list[float]) -> list[float]:
+    """The (sorted) numbers, those halfway between two of them, and one below and one above all.
+
+    A model whose numbers are all positive gets only positive ones: it may take their logarithm.
+    """
+    if not numbers:
+        return []
+    first, last = numbers[0], numbers[-1]
+    margin = (last - first) / 4 or max(abs(last), 1.0) / 2
+    below = first / 2 if first > 0 else first - margin
+    around = [*numbers, *(left / 2 + right / 2 for left, right in pairwise(numbers)), below, last + margin]
+    return [number for number in around if math.isfinite(number)]
+
+
+def _valid(values: Sequence[Any], field: InputField, dtype: type) -> tuple[Any, ...]:
+    """At most `MAX_VALUES` of the values, evenly chosen among the valid ones."""
+    array: NDArray[Any] = np.array(values, dtype=dtype)
+    array = array[~invalid(array, field)]
+    chosen = np.linspace(0, len(array) - 1, min(len(array), MAX_VALUES)).round().astype(int)
+    return tuple(array[chosen].tolist())
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
