@@ -1,11 +1,11 @@
-# What there is to do: `make setup`, `make demo`, `make test`, `make check`; `make proto` and `make lock` after a
-# change of what they are made from; `make clean` takes away all that the others have put here.
+# What there is to do: `make setup`, `make demo`, `make test`, `make check`, `make chaos`; `make proto` and `make lock`
+# after a change of what they are made from; `make clean` takes away all that the others have put here.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check check-lock bench cluster cluster-down submit flink proto lock clean
+.PHONY: setup demo test check check-lock bench chaos swaps cluster cluster-down submit flink proto lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -95,6 +95,18 @@ flink: setup
 
 bench: setup
 	@$(PYTHON) -m bench.throughput
+
+# Random faults under load: `make chaos MINUTES=10 SEED=7`.
+MINUTES := 10
+SEED := 1
+
+chaos: setup
+	@$(PYTHON) -m tests.faults.chaos --minutes $(MINUTES) --seed $(SEED)
+
+SWAPS := 1000
+
+swaps: setup
+	@$(PYTHON) -m bench.swaps --swaps $(SWAPS) --join $(JOIN)
 
 clean:
 	rm -rf $(VENV) jars/flink jars/kafka *.egg-info .run .mypy_cache .ruff_cache .pytest_cache .hypothesis \

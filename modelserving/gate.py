@@ -78,15 +78,15 @@ def check(
 ) -> None:
     """Take a complete descriptor through the gate.
 
+    Of samples that the data type names, each must be answered. Of generated rows some may be turned away as the
+    record's fault, since no domain says all: but not all of them, and none may make the model itself fail.
+
     Args:
         descriptor: with its bytes.
         data_type: what it is for.
         limits: what it may take; memory and the time to load are watched by the sandbox.
         announce: told of each phase as it begins.
         clock_s: seconds that only grow.
-
-    Of samples that the data type names, each must be answered. Of generated rows some may be turned away as the
-    record's fault, since no domain says all: but not all of them, and none may make the model itself fail.
 
     Raises:
         ModelRejected: what loading raises, or FAILED_GATE.

@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -29,6 +27,7 @@ from modelserving.gate import GateLimits, Phase, failed, too_long
 from modelserving.locations import ModelSources
 from modelserving.processes import resident_bytes, running_s
 from modelserving.sandbox_messages import Channel, Kind
+from modelserving.scratch import ScratchFolder
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason, Rejected
 
@@ -147,7 +146,7 @@ class _Process:
         self._ready = False
         self._growth = 0
         self._ending = threading.Lock()
-        self._folder = tempfile.mkdtemp(prefix="modelserving-sandbox-")
+        self._folder = ScratchFolder()
         ours, its = socket.socketpair()
         command = [sys.executable, "-P", "-m", "modelserving.sandbox_process", str(its.fileno()), str(os.getpid())]
         try:
@@ -158,12 +157,12 @@ class _Process:
                 pass_fds=(its.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=_STDERR,
-                env={**os.environ, "TMPDIR": self._folder},
+                env={**os.environ, "TMPDIR": str(self._folder.path)},
                 start_new_session=True,
             )
         except OSError as error:
             ours.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             raise SandboxError(f"the sandbox's process cannot be started: {error}") from error
         finally:
             its.close()
@@ -212,7 +211,7 @@ class _Process:
                     os.killpg(self.pid, signal.SIGKILL)
                 self._child.wait()
                 self._channel.close()
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder.remove()
 
     def _send(self, kind: Kind, request: bytes) -> None:
         try:

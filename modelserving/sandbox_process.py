@@ -9,6 +9,7 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def _frames(channel: Channel) -> Iterator[tuple[Kind, bytes]]:
 def _be_dispensable() -> None:
     """Be the first to go where the machine's memory is short, and leave no core."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    with suppress(OSError):  # where the kernel's settings can only be read
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -94,3 +94,55 @@ UNLOADABLE: dict[str, bytes] = {
     "SavedModel declared as a graph": model(SAVED_MODEL, ModelType.TENSORFLOW),
     "a type that has no runtime yet": changed(modeltype=ModelType.ONNX),
 }
+
+
+def labelled(*labels: str) -> bytes:
+    """The example's graph with names for its classes."""
+    descriptor = ModelDescriptor(name="graph", dataType="wine", modeltype=ModelType.TENSORFLOW, data=GRAPH)
+    descriptor.labels.extend(labels)
+    return descriptor.SerializeToString()
+
+
+def bomb() -> bytes:
+    """A zip of a few kilobytes that unpacks to a thousand times as many."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("saved_model.pb", bytes(200 * 1024**2))
+    return stream.getvalue()
+
+
+OVERSIZE: dict[str, bytes] = {
+    "archive that expands 1,000-fold": model(bomb(), ModelType.TENSORFLOWSAVED),
+}
+
+# What may be located: /models and s3://models.
+LOCATION: dict[str, bytes] = {
+    "file:///etc/passwd": changed(location="file:///etc/passwd"),
+    "a bare path outside the model root": changed(location="/etc/passwd"),
+    "a step up out of the model root": changed(location="s3://models/../other/a.pmml"),
+    "simplecache::file": changed(location="simplecache::file:///etc/passwd"),
+    "simplecache::s3": changed(location="simplecache::s3://models/a.pmml"),
+    "local:": changed(location="local:/etc/passwd"),
+    "local://": changed(location="local:///etc/passwd"),
+    "a relative path": changed(location="etc/passwd"),
+    "another bucket than the allowed": changed(location="s3://other/a.pmml"),
+    "another scheme than the allowed": changed(location="http://models/a.pmml"),
+}
+
+FAILED_GATE: dict[str, bytes] = {
+    "infinite answers on the probe": model(
+        re.sub(rb'coefficient="[^"]*"', b'coefficient="1e5"', LINEAR).replace(
+            b'functionName="regression"', b'functionName="regression" normalizationMethod="exp"'
+        ),
+        ModelType.PMML,
+    ),
+    "wrong output width": labelled("good", "bad"),
+}
+
+# To be tried where `tests/hostile` is on PYTHONPATH.
+HOSTILE: dict[str, bytes] = {
+    "slower than the limit": model(b"SLOW", ModelType.PMML),
+    "loader that hangs": model(b"HANG", ModelType.PMML),
+    "loader that eats memory": model(b"EAT", ModelType.PMML),
+    "loader that kills its process": model(b"KILL 9", ModelType.PMML),
+}

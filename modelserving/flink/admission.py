@@ -17,6 +17,7 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from modelserving.admission import Verdict, data_type_of
 from modelserving.events import outgoing_events
 from modelserving.flink import assembly, rows
+from modelserving.flink.counters import Counters
 from modelserving.flink.options import JobOptions
 from modelserving.flink.state import admission_descriptor, pending_descriptor, scheduled_descriptor
 from modelserving.outgoing import Outgoing
@@ -64,12 +65,10 @@ class AdmissionFunction(KeyedProcessFunction):
         self._queues: dict[str, list[int]] = {}  # offsets of the pending messages of a data type, in order
         self._judging: dict[str, _Judging] = {}
         self._ticks: dict[str, tuple[int, int]] = {}  # data type → when the last tick was, and until when to tick
-        self._metrics = runtime_context.get_metrics_group()
-        self._admitted = self._metrics.counter("models_admitted")
-        self._no_ops = self._metrics.counter("models_no_op")
-        self._rejected: dict[str, Any] = {}
+        self._counters = Counters(runtime_context.get_metrics_group())
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        self._counters.in_element()
         message = None if value[0] is None else bytes(value[0])
         data_type = ctx.get_current_key()
         position = self._position(value[1], value[2])
@@ -113,7 +112,7 @@ class AdmissionFunction(KeyedProcessFunction):
             del self._judging[data_type]
             self._queue(data_type).remove(judging.offset)
             self._pending.remove(judging.offset)
-            self._no_ops.inc(judging.state.no_ops - self._read(data_type).no_ops)
+            self._counters.inc("models_no_op", judging.state.no_ops - self._read(data_type).no_ops)
             verdict = judging.verdict.result()
             if verdict.scheduled is not None:
                 self._scheduled.put(judging.offset, verdict.scheduled.SerializeToString())
@@ -183,10 +182,10 @@ class AdmissionFunction(KeyedProcessFunction):
             last, _ = self._ticks.get(data_type, (now, 0))
             self._ticks[data_type] = (last, now + int(self._options.manager_limits.load_s * 1000) + TICK_MS)
             if verdict.decision.HasField("admitted"):
-                self._admitted.inc()
+                self._counters.inc("models_admitted")
             yield Row(data_type, verdict.decision.SerializeToString())
         if verdict.rejected is not None:
-            self._count_rejected(verdict.reason)
+            self._counters.inc("models_rejected", reason=Reason.Name(verdict.reason))
             yield self._message(Outgoing("rejected-models", [data_type.encode() or None], [verdict.rejected]))
         if verdict.events:
             events: list[ModelEvent] = list(verdict.events)
@@ -194,9 +193,3 @@ class AdmissionFunction(KeyedProcessFunction):
 
     def _message(self, outgoing: Outgoing) -> Any:
         return admission_messages_tag(), rows.outgoing_row(outgoing, self._options.topics)
-
-    def _count_rejected(self, reason: Reason) -> None:
-        name = Reason.Name(reason)
-        if name not in self._rejected:
-            self._rejected[name] = self._metrics.add_group("reason", name).counter("models_rejected")
-        self._rejected[name].inc()

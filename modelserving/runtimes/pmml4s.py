@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import threading
 from collections.abc import Sequence
@@ -36,6 +37,17 @@ def start(options: Sequence[str] = ()) -> None:
             jpype.config.destroy_jvm = False
             # -Xrs: signals stay with Python
             pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs", *options])
+            atexit.register(_stop_releasing)
+
+
+def _stop_releasing() -> None:
+    """End the thread in which Java releases Python's objects: in an interpreter that is gone it would abort.
+
+    JPype would end it while it destroys the virtual machine. Waits for the thread, ten seconds at most.
+    """
+    import jpype
+
+    jpype.JClass("org.jpype.ref.JPypeReferenceQueue").getInstance().stop()
 
 
 class Evaluator:
