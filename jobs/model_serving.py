@@ -7,6 +7,7 @@ python jobs/model_serving.py --join keyed --bootstrap-servers HOST:PORT     (emb
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import click
@@ -147,6 +148,8 @@ def main(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     # Beam says at every start that it cannot use a cloud's file system, which nobody asked for.
     logging.getLogger("apache_beam.io.filesystems").setLevel(logging.ERROR)
+    # And Google's libraries, which it imports, what they will one day no longer support.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
     try:
         options = JobOptions(
             join=join,

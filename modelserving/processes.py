@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +19,26 @@ def die_with_parent() -> None:
     """Have the kernel end this process when the thread that started it ends, be it with its whole process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def die_with_parent_and_grandparent() -> None:
+    """Have this process end, by force, when its parent ends or the one that started its parent (Linux)."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        stat = Path(f"/proc/{parent}/stat").read_text(encoding="ascii", errors="replace")
+        grandparent = int(stat.rpartition(")")[2].split()[1])
+        pidfds = [os.pidfd_open(pid) for pid in (parent, grandparent)]
+        threading.Thread(target=_die_after, args=(pidfds,), name="watch-of-parents", daemon=True).start()
+
+
+def _die_after(pidfds: list[int]) -> None:
+    """Wait until one of the processes ends, then end this one."""
+    die_with_parent()  # works for a stopped process too, but only as long as this thread lives
+    ended = select.poll()
+    for pidfd in pidfds:
+        ended.register(pidfd, select.POLLIN)
+    ended.poll()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def resident_bytes(pid: int) -> int:

@@ -38,7 +38,9 @@ DEPLOYMENT, CLAIM = yaml.safe_load_all((ROOT / "deploy" / "flink-deployment.yaml
 POM = (ROOT / "jars" / "pom.xml").read_text()
 FLINK = entries("requirements.txt")["apache-flink"][0]
 # What the operator sets by itself, or its `resource` says.
-OPERATORS_OWN = re.compile(r".*(address|host)|.*memory\.process\.size|parallelism\.default")
+OPERATORS_OWN = re.compile(
+    r"resourcemanager\.standalone\..*|.*(address|host)|.*memory\.process\.size|parallelism\.default"
+)
 
 
 @pytest.fixture(scope="module")

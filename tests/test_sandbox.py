@@ -364,14 +364,19 @@ def test_a_frame_in_pieces(pair: tuple[socket.socket, Channel]) -> None:
     assert channel.receive(10.0) == (Kind.DONE, b"abc")
 
 
-def test_no_frames(pair: tuple[socket.socket, Channel]) -> None:
+def test_a_frame_that_is_too_large(pair: tuple[socket.socket, Channel]) -> None:
     theirs, channel = pair
     theirs.sendall(b"\x07" + (MAX_FRAME_BYTES + 1).to_bytes(8, "big"))
     with pytest.raises(ValueError, match="at most"):
         received(channel)
+
+
+def test_the_other_end_is_gone(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    theirs.sendall(b"\x07" + (3).to_bytes(8, "big") + b"ab")
     theirs.close()
     with pytest.raises(EOFError):
-        channel.receive(10.0)
+        received(channel)
 
 
 def test_an_unknown_kind(pair: tuple[socket.socket, Channel]) -> None:

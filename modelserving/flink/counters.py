@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from apache_beam.metrics.execution import MetricsEnvironment
-
 
 class Counters:
     """The counters of one function instance, by name and reason."""
@@ -23,6 +21,8 @@ class Counters:
 
     def in_element(self) -> None:
         """To be called at the begin of each element."""
+        from apache_beam.metrics.execution import MetricsEnvironment  # noqa: PLC0415 - only workers need it
+
         self._container = MetricsEnvironment.current_container()
         self._count()
 

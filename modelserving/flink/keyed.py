@@ -12,6 +12,7 @@ from modelserving.decoding import Decoder, TypedBatch
 from modelserving.flink import assembly, rows
 from modelserving.flink.options import JobOptions
 from modelserving.flink.state import MapModelStore, models_descriptor
+from modelserving.flink.worker import prepare
 from modelserving.rejections import reject
 
 
@@ -27,6 +28,7 @@ class DecodeFunction(ProcessFunction):
         self._options = options
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        prepare()
         self._decoder = Decoder(self._options.data_types, self._options.topics.records)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from modelserving.processes import die_with_parent
+from modelserving.processes import die_with_parent_and_grandparent
 
 _prepared = threading.Lock()
 
@@ -23,7 +23,7 @@ def prepare() -> None:
         sys.setswitchinterval(0.0005)
         # Flink ends the script that started this worker, not the worker; one that then waits for a native library or
         # a dead connection would stay behind, with all its models.
-        die_with_parent()
+        die_with_parent_and_grandparent()
         _without_state_sampler()
 
 

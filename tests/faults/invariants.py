@@ -1,0 +1,101 @@
+"""What must hold after any fault: every record left the job exactly once, and every bad model was rejected once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from tests.faults.load import BAD, Position, is_bad
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What came of the records sent and of the bad models published."""
+
+    lost: list[Position]
+    """Sent, and neither scored nor rejected."""
+    doubled: list[Position]
+    """Scored or rejected more than once."""
+    wrong: list[str]
+    """All else that must not be, in words."""
+
+    @property
+    def faults(self) -> list[str]:
+        """In words; empty if all is well."""
+        counted = {"lost": self.lost, "doubled": self.doubled}
+        named = [f"{len(found)} records {what}, such as {found[:5]}" for what, found in counted.items() if found]
+        return named + self.wrong[:10]
+
+
+class Account:
+    """Keeps what the job has committed, and holds it against what was sent."""
+
+    def __init__(self) -> None:
+        self._answers: Counter[Position] = Counter()
+        self._numbers: dict[Position, int] = {}
+        self._versions: dict[Position, str] = {}
+        self._rejected_models: Counter[int] = Counter()
+        self._wrong: list[str] = []
+
+    def add_result(self, key: bytes, value: bytes) -> None:
+        """An encoded `ServingResult`, and its key: the record's number."""
+        result = ServingResult.FromString(value)
+        self._versions[_place(result.record)] = result.model_version
+        self._add(result.record, int(key), scored=True)
+
+    def add_rejected_record(self, key: bytes, value: bytes) -> None:
+        """An encoded `Rejected`, and its key: the record's number."""
+        rejected = Rejected.FromString(value)
+        self._add(rejected.position, int(key), scored=False)
+        if (rejected.reason, rejected.original) != (Reason.MALFORMED, BAD):
+            self._wrong.append(f"the record at {_place(rejected.position)} was rejected: {rejected.detail}")
+
+    def add_rejected_model(self, value: bytes) -> None:
+        """An encoded `Rejected`."""
+        self._rejected_models[Rejected.FromString(value).position.offset] += 1
+
+    def has_answers(self, positions: Iterable[Position]) -> bool:
+        """Whether each of the records has a result or a rejection."""
+        return all(position in self._answers for position in positions)
+
+    def has_rejections(self, bad_models: Iterable[int]) -> bool:
+        """Whether each of the bad models, by its offset on the model log, has been rejected."""
+        return all(offset in self._rejected_models for offset in bad_models)
+
+    def versions(self, positions: Iterable[Position]) -> set[str]:
+        """The model versions that the records were scored by; an empty text for one that was not scored."""
+        return {self._versions.get(position, "") for position in positions}
+
+    def findings(self, sent: Mapping[int, Position], bad_models: Collection[int]) -> Findings:
+        """All that was taken in, held against the records sent (by number) and the offsets of the bad models."""
+        wrong = list(self._wrong)
+        wrong += [
+            f"an answer to {position}, where no record was sent" for position in self._answers.keys() - sent.values()
+        ]
+        wrong += [
+            f"the answer to the record at {position} has the key {self._numbers[position]}, the record {number}"
+            for number, position in sent.items()
+            if self._numbers.get(position, number) != number
+        ]
+        rejections = self._rejected_models
+        wrong += [f"the bad model at {offset} was not rejected" for offset in set(bad_models) - rejections.keys()]
+        wrong += [f"the good model at {offset} was rejected" for offset in rejections.keys() - set(bad_models)]
+        wrong += [f"the model at {offset} was rejected {n} times" for offset, n in rejections.items() if n > 1]
+        return Findings(
+            lost=[position for position in sent.values() if position not in self._answers],
+            doubled=[position for position, times in self._answers.items() if times > 1],
+            wrong=wrong,
+        )
+
+    def _add(self, record: LogPosition, number: int, *, scored: bool) -> None:
+        position = _place(record)
+        self._answers[position] += 1
+        self._numbers[position] = number
+        if scored is is_bad(number):
+            self._wrong.append(f"record {number} at {position} was {'scored' if scored else 'rejected'}")
+
+
+def _place(record: LogPosition) -> Position:
+    return record.partition, record.offset

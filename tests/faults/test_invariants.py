@@ -1,0 +1,98 @@
+"""The check of the invariants sees what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from tests.faults.invariants import Account
+from tests.faults.load import BAD
+
+SENT = {number: (number % 4, number // 4) for number in range(100)}
+"""Number 50 is bad."""
+BAD_MODELS = [3, 7]
+
+
+def result(number: int, key: int | None = None, place: tuple[int, int] | None = None) -> tuple[bytes, bytes]:
+    partition, offset = place or SENT[number]
+    record = LogPosition(partition=partition, offset=offset)
+    return b"%d" % (number if key is None else key), ServingResult(record=record, model_version="1").SerializeToString()
+
+
+def rejection(number: int, reason: Reason = Reason.MALFORMED, original: bytes = BAD) -> tuple[bytes, bytes]:
+    partition, offset = SENT[number]
+    position = LogPosition(partition=partition, offset=offset)
+    value = Rejected(reason=reason, original=original, detail="why", position=position).SerializeToString()
+    return b"%d" % number, value
+
+
+def account_of(
+    results: Sequence[tuple[bytes, bytes]], rejections: Sequence[tuple[bytes, bytes]], models: Sequence[int]
+) -> Account:
+    account = Account()
+    for key, value in results:
+        account.add_result(key, value)
+    for key, value in rejections:
+        account.add_rejected_record(key, value)
+    for offset in models:
+        account.add_rejected_model(Rejected(position=LogPosition(offset=offset)).SerializeToString())
+    return account
+
+
+GOOD = [result(number) for number in SENT if number != 50]
+TURNED_AWAY = [rejection(50)]
+
+
+def test_all_is_well() -> None:
+    account = account_of(GOOD, TURNED_AWAY, BAD_MODELS)
+    assert account.findings(SENT, BAD_MODELS).faults == []
+    assert account.has_answers(SENT.values())
+    assert account.has_rejections(BAD_MODELS)
+    assert account.versions([SENT[1], SENT[2]]) == {"1"}
+    assert account.versions([SENT[50]]) == {""}
+
+
+@pytest.mark.parametrize(
+    ("results", "rejections", "models", "fault"),
+    [
+        (GOOD[1:], TURNED_AWAY, BAD_MODELS, "1 records lost, such as [(0, 0)]"),
+        (GOOD, [], BAD_MODELS, "1 records lost, such as [(2, 12)]"),
+        ([*GOOD, GOOD[4]], TURNED_AWAY, BAD_MODELS, "1 records doubled, such as [(0, 1)]"),
+        (GOOD, TURNED_AWAY * 2, BAD_MODELS, "1 records doubled, such as [(2, 12)]"),
+        ([*GOOD, result(4, place=(9, 9))], TURNED_AWAY, BAD_MODELS, "an answer to (9, 9), where no record was sent"),
+        (
+            [*GOOD[1:], result(0, key=8)],
+            TURNED_AWAY,
+            BAD_MODELS,
+            "the answer to the record at (0, 0) has the key 8, the record 0",
+        ),
+        ([*GOOD, result(50)], [], BAD_MODELS, "record 50 at (2, 12) was scored"),
+        (GOOD[1:], [*TURNED_AWAY, rejection(0)], BAD_MODELS, "record 0 at (0, 0) was rejected"),
+        (GOOD, [rejection(50, Reason.NO_MODEL)], BAD_MODELS, "the record at (2, 12) was rejected: why"),
+        (GOOD, [rejection(50, original=b"")], BAD_MODELS, "the record at (2, 12) was rejected: why"),
+        (GOOD, TURNED_AWAY, [3], "the bad model at 7 was not rejected"),
+        (GOOD, TURNED_AWAY, [3, 7, 8], "the good model at 8 was rejected"),
+        (GOOD, TURNED_AWAY, [3, 7, 7], "the model at 7 was rejected 2 times"),
+    ],
+    ids=[
+        "good record lost",
+        "bad record lost",
+        "scored twice",
+        "rejected twice",
+        "never sent",
+        "key of another",
+        "bad one scored",
+        "good one rejected",
+        "other reason",
+        "other original",
+        "bad model not rejected",
+        "good model rejected",
+        "model rejected twice",
+    ],
+)
+def test_fault_is_named(
+    results: list[tuple[bytes, bytes]], rejections: list[tuple[bytes, bytes]], models: list[int], fault: str
+) -> None:
+    assert account_of(results, rejections, models).findings(SENT, BAD_MODELS).faults == [fault]

@@ -1,0 +1,66 @@
+"""Faults, each injected for real while records flow: nothing is lost or doubled, and the right model serves.
+
+`make chaos` is the long form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from modelserving.flink.options import JOINS
+from tests.faults.injections import FAULTS, Fault, chance, kill_task_managers
+from tests.faults.rounds import run_round
+from tests.faults.site import Site
+
+RATE = 500
+# A worker that hangs is missed after a minute.
+SOONER = {"execution.checkpointing.timeout": "20 s", "task.cancellation.timeout": "20 s"}
+SHORTER = {"TaskManager killed every few seconds": Fault(partial(kill_task_managers, span_s=15))}
+CASES = sorted((JOINS[number % len(JOINS)], name) for number, name in enumerate(FAULTS))
+"""Each fault with one of the joins, in turn."""
+
+
+class Sites:
+    """Lends the site of a join, the same one to several tests: it takes long to start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started = 0
+        self._site: Site | None = None
+
+    @contextmanager
+    def lend(self, join: str) -> Iterator[Site]:
+        """The site of that join; one that a test leaves in disorder is lent to no other."""
+        if self._site is None or self._site.join != join:
+            self.close()
+            self._started += 1
+            self._site = Site(self._folder / str(self._started), join, RATE, SOONER).__enter__()
+        try:
+            yield self._site
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Take down the site, if there is one."""
+        if self._site is not None:
+            self._site.__exit__(None, None, None)
+        self._site = None
+
+
+@pytest.fixture(scope="module")
+def sites(kafka_ready: None, flink_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:  # noqa: ARG001
+    lender = Sites(tmp_path_factory.mktemp("faults"))
+    yield lender
+    lender.close()
+
+
+@pytest.mark.parametrize(("join", "name"), CASES, ids=[f"{join} {name}" for join, name in CASES])
+def test_fault_loses_and_doubles_nothing(join: str, name: str, sites: Sites) -> None:
+    with sites.lend(join) as site:
+        assert run_round(site, {**FAULTS, **SHORTER}[name], chance(1)).faults == []
