@@ -282,10 +282,10 @@ class TestBoundedCache:
         instance.loads.hold("wine-0")
         instance.aspire(admitted(0))
         wait_until(lambda: instance.loads.begun)
-        instance.aspire(admitted(1, size=100_000))
+        instance.aspire(admitted(1, size=400_000))
         instance.loads.release()
         wait_until(lambda: instance.live() is None and instance.loads.closed == ["wine-0"])
-        instance.aspire(admitted(1, size=100_000), needed=True)
+        instance.aspire(admitted(1, size=400_000), needed=True)
         assert instance.live() == "wine-1"
 
 

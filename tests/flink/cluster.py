@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,11 +36,12 @@ def submit(
     parallelism: int,
     savepoint: str | None = None,
     script: Path = JOB,
+    arguments: Sequence[str] = (),
 ) -> str:
-    """`flink run` the job, wait until it runs, and return its id."""
+    """`flink run` the job, wait until it runs, and return its id; `arguments` are for the job."""
     restore = ["--fromSavepoint", savepoint] if savepoint else []
     options = ["--join", join, "--bootstrap-servers", bootstrap_servers, "--topic-prefix", topics.prefix]
-    options += ["--checkpoint-interval", "500"]
+    options += ["--checkpoint-interval", "500", *arguments]
     done = cluster.flink(
         "run", "--detached", "--parallelism", str(parallelism), *restore, "--python", str(script), *options, check=False
     )

@@ -1,0 +1,214 @@
+"""Makes the savepoints of the present release, one for each join: `python -m tests.savepoints.make`.
+
+Run it when a release is made, with the code of the release; `tests/flink/test_upgrades.py` restores what it leaves
+here. A savepoint is made while a window is open, so that it holds records that were read and not scored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import time
+import tomllib
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlparse
+
+from modelserving import topics as topics_module
+from modelserving.events import ADMISSION
+from modelserving.flink.options import JOINS
+from modelserving.local.broker import LocalBroker, free_port
+from modelserving.local.cluster import LocalCluster
+from modelserving.topics import Topics
+from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.serving_pb2 import EventKind, ModelEvent, ServingResult
+from tests.flink.cluster import local_cluster, submit
+from tests.flink.jobs import ROOT, rest
+from tests.flink.messages import example_model, unloadable_model, wine_record
+from tests.kafka_client import TopicReader, produce
+from tests.savepoints.kept import DATA_TYPES, FOLDER, Kept, data_types_file
+from tests.waiting import wait_until
+
+PARTITIONS = 4
+PARALLELISM = 2
+RECORDS = 30
+"""Sent to each partition at a time."""
+YEAR_2200_MS = 7_258_118_400_000
+BATCH_INTERVAL_S = 10
+"""Long enough to send records and to make a savepoint in it."""
+
+
+def scheduled(model: bytes) -> bytes:
+    """The descriptor with an activation time that does not come."""
+    descriptor = ModelDescriptor.FromString(model)
+    descriptor.activation_ms = YEAR_2200_MS
+    return descriptor.SerializeToString()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Models published together, and what serves when all of them were judged."""
+
+    models: tuple[bytes, ...]
+    serving: Mapping[str, tuple[str, str]]
+
+
+STAGES = (
+    Stage(
+        tuple(example_model("linear.pmml", data_type, version="1") for data_type in DATA_TYPES),
+        dict.fromkeys(DATA_TYPES, ("linear", "1")),
+    ),
+    Stage(
+        (
+            unloadable_model("wine"),
+            example_model("tensorflow.pb", "wine", version="2"),
+            example_model("glm.pmml", "red", version="2"),
+            unloadable_model("red"),
+        ),
+        {"wine": ("tensorflow", "2"), "red": ("glm", "2"), "white": ("linear", "1")},
+    ),
+    Stage(
+        (
+            example_model("linear.pmml", "wine", version="1"),  # a rollback
+            example_model("linear.pmml", "red", version="3"),
+            scheduled(example_model("glm.pmml", "white", version="2")),
+        ),
+        {"wine": ("linear", "1"), "red": ("linear", "3"), "white": ("linear", "1")},
+    ),
+    Stage(
+        (ModelDescriptor(name="linear", dataType="red", version="3", retire=True).SerializeToString(),),
+        {"wine": ("linear", "1"), "red": ("glm", "2"), "white": ("linear", "1")},
+    ),
+)
+"""Each message is admitted, rejected, scheduled or retires something: none goes without an event."""
+_JUDGED = {EventKind.ADMITTED, EventKind.REJECTED, EventKind.SCHEDULED, EventKind.RETIRED}
+
+
+def main() -> None:
+    """Make them, unless this release has some."""
+    release = present_release()
+    if (FOLDER / release).exists():
+        sys.exit(f"{FOLDER / release} is there already; take it away if release {release} is not out")
+    with TemporaryDirectory(prefix="savepoints-") as name:
+        folder = Path(name)
+        with LocalBroker(folder / "kafka", free_port()) as broker, local_cluster(folder / "flink") as cluster:
+            for join in JOINS:
+                kept = make(release, join, broker.bootstrap_servers, cluster)
+                size = sum(file.stat().st_size for file in kept.savepoint.rglob("*"))
+                print(f"{kept.folder.relative_to(ROOT)}: {size / 1000:.0f} kB")
+
+
+def present_release() -> str:
+    """The version that `pyproject.toml` says."""
+    version: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return version
+
+
+def make(release: str, join: str, servers: str, cluster: LocalCluster) -> Kept:
+    """Run the job through all stages, send some more records, and keep a savepoint of before they are scored."""
+    topics = Topics(f"kept-{release}-{join}-")
+    topics_module.create(servers, topics, PARTITIONS)
+    options = ["--data-types", str(data_types_file(cluster.folder)), "--batch-interval", str(BATCH_INTERVAL_S * 1000)]
+    job = submit(cluster, servers, topics, join, PARALLELISM, arguments=options)
+    results = TopicReader(servers, topics.results)
+    events = TopicReader(servers, topics.model_events)
+    sent = published = 0
+    for stage in STAGES:
+        produce(servers, topics.models, [(None, model) for model in stage.models])
+        published += len(stage.models)
+        wait_until_judged(events, published)
+        serving: dict[str, tuple[str, str]] = {}
+        while serving != stage.serving:
+            sent += send(servers, topics, sent)
+            newest = results.wait_for(sent)[-RECORDS * PARTITIONS :]
+            scores = [ServingResult.FromString(message.value()) for message in newest]
+            serving = {score.data_type: (score.model_name, score.model_version) for score in scores}
+    while True:
+        wait_until(lambda: time.time() % BATCH_INTERVAL_S < 0.2)  # a window has just begun
+        window = time.time() // BATCH_INTERVAL_S
+        held = send(servers, topics, sent)
+        savepoint = take_savepoint(cluster.url, job)
+        while sum(read_positions(savepoint, topics.records).values()) < sent + held:
+            savepoint = take_savepoint(cluster.url, job)
+        if time.time() // BATCH_INTERVAL_S == window:
+            break
+        sent += held  # the window may have closed before the savepoint was made
+        results.wait_for(sent)
+    cluster.flink("cancel", job)
+    results.close()
+    events.close()
+    kept = Kept(
+        release=release,
+        join=join,
+        parallelism=PARALLELISM,
+        batch_interval_ms=BATCH_INTERVAL_S * 1000,
+        topic_prefix=topics.prefix,
+        scored=(sent // PARTITIONS,) * PARTITIONS,
+        held=(held // PARTITIONS,) * PARTITIONS,
+        model_log=tuple(in_words(model) for stage in STAGES for model in stage.models),
+        serving=dict(STAGES[-1].serving),
+        scheduled={
+            model.dataType: (model.name, model.version)
+            for model in (ModelDescriptor.FromString(message) for stage in STAGES for message in stage.models)
+            if model.activation_ms
+        },
+    )
+    kept.write([model for stage in STAGES for model in stage.models])
+    shutil.copytree(savepoint, kept.savepoint)
+    return kept
+
+
+def send(servers: str, topics: Topics, start: int) -> int:
+    """Send records of all data types to all partitions; how many."""
+    for partition in range(PARTITIONS):
+        numbers = range(start + partition * RECORDS, start + (partition + 1) * RECORDS)
+        records = [(b"%d" % number, wine_record(number, DATA_TYPES[number % len(DATA_TYPES)])) for number in numbers]
+        produce(servers, topics.records, records, partition)
+    return PARTITIONS * RECORDS
+
+
+def wait_until_judged(events: TopicReader, count: int) -> None:
+    """Until admission has decided about so many messages of the model log."""
+
+    def judged() -> int:
+        told = [ModelEvent.FromString(message.value()) for message in events.poll()]
+        return len({event.position.offset for event in told if event.instance == ADMISSION and event.kind in _JUDGED})
+
+    wait_until(lambda: judged() == count, describe=lambda: f"{judged()} of {count} models judged")
+
+
+def take_savepoint(url: str, job: str) -> Path:
+    """A savepoint of the running job, through Flink's REST interface: the command line starts too slowly."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/jobs/{job}/savepoints", b"{}", headers)  # noqa: S310 - our own address
+    with urllib.request.urlopen(request) as response:  # noqa: S310 - our own address
+        trigger = json.load(response)["request-id"]
+    address = f"{url}/jobs/{job}/savepoints/{trigger}"
+    wait_until(lambda: rest(address)["status"]["id"] == "COMPLETED", describe=lambda: "no savepoint")
+    operation = rest(address)["operation"]
+    assert "location" in operation, operation
+    return Path(urlparse(operation["location"]).path)
+
+
+def read_positions(savepoint: Path, topic: str) -> dict[int, int]:
+    """Partition → offset that the source reads next, as Flink's Kafka connector wrote it: no end is set."""
+    no_end = (-(2**63)).to_bytes(8, "big", signed=True)
+    split = re.compile(re.escape(topic.encode()) + b"(.{4})(.{8})" + re.escape(no_end), re.DOTALL)
+    found = [match.groups() for file in savepoint.iterdir() for match in split.finditer(file.read_bytes())]
+    return {int.from_bytes(partition, "big"): int.from_bytes(offset, "big") for partition, offset in found}
+
+
+def in_words(model: bytes) -> str:
+    """Which model a message is about."""
+    descriptor = ModelDescriptor.FromString(model)
+    kind = ", a retirement" if descriptor.retire else ", scheduled" if descriptor.activation_ms else ""
+    return f"{descriptor.dataType}: {descriptor.name} {descriptor.version}".rstrip() + kind
+
+
+if __name__ == "__main__":
+    main()
