@@ -97,7 +97,7 @@ def kill_task_managers(site: Site, random: Random, span_s: float = 60.0) -> floa
 def kill_job_manager(site: Site, random: Random) -> float:  # noqa: ARG001
     """The JobManager is killed; another one is started, and the job on it from the last checkpoint.
 
-    No TaskManager is started: the one that is there must find the new JobManager, for it has the only slots.
+    No TaskManager is started beside the one that is there: it must find the new JobManager, for it has the only slots.
     """
     kill_daemon(site.cluster, job_manager(site.cluster))
     now = time.monotonic()

@@ -74,7 +74,9 @@ class Site:
         """Start the job, anew or from a checkpoint."""
         savepoint = checkpoint.as_uri() if checkpoint else None
         servers = self.broker.bootstrap_servers
-        self.job = submit(self.cluster, servers, self.topics, self.join, _PARALLELISM, savepoint)
+        self.job = submit(
+            self.cluster, servers, self.topics, self.join, _PARALLELISM, savepoint, supervise=self.supervise
+        )
 
     def supervise(self) -> None:
         """Start a TaskManager if there is none, as whatever supervises processes would."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,8 +37,14 @@ def submit(
     savepoint: str | None = None,
     script: Path = JOB,
     arguments: Sequence[str] = (),
+    supervise: Callable[[], None] = lambda: None,
 ) -> str:
-    """`flink run` the job, wait until it runs, and return its id; `arguments` are for the job."""
+    """`flink run` the job, wait until it runs, and return its id.
+
+    Args:
+        arguments: for the job.
+        supervise: called again and again while the job is waited for.
+    """
     restore = ["--fromSavepoint", savepoint] if savepoint else []
     options = ["--join", join, "--bootstrap-servers", bootstrap_servers, "--topic-prefix", topics.prefix]
     options += ["--checkpoint-interval", "500", *arguments]
@@ -48,7 +54,12 @@ def submit(
     found = _JOB_ID.search(done.stdout)
     assert found, done.stdout[-2000:] + done.stderr[-2000:]
     job = found.group(1)
-    wait_until(lambda: running_job(cluster.url) == job, describe=lambda: f"job {job} does not run")
+
+    def runs() -> bool:
+        supervise()
+        return running_job(cluster.url) == job
+
+    wait_until(runs, describe=lambda: f"job {job} does not run")
     return job
 
 
