@@ -31,16 +31,21 @@ _ARG_MAX_METHODS = ("average", "weightedAverage", "median")
 class PmmlServable:
     """A PMML classification or regression."""
 
-    def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...], evaluator: Evaluator) -> None:
+    def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...]) -> None:
+        """Load `document`, which is used up thereby.
+
+        Raises:
+            ModelRejected: UNLOADABLE.
+        """
         self.inputs = tuple(each.feature for each in bound)
         self.domain = domains(document, bound)
         self._bound = bound
         self._names = [each.field.name for each in bound]
-        self._evaluator: Evaluator | None = evaluator
         self._classes = document.classes
         self._class_index = {name: index for index, name in enumerate(document.classes)}
         self._ballot: Ballot | None = ballot(document)
         self._label_is_arg_max = _label_is_arg_max(document)
+        self._evaluator: Evaluator | None = Evaluator(completed(document))
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         """Score as `Servable.score` says.
@@ -156,8 +161,7 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable:
                 Reason.UNLOADABLE,
                 f"the descriptor's inputs differ from the model's active fields in {', '.join(sorted(given ^ fields))}",
             )
-    evaluator = Evaluator(completed(document))
-    servable = PmmlServable(document, bound, evaluator)
+    servable = PmmlServable(document, bound)
     try:
         servable.score(_missing_record(bound))
     except KeyError as error:

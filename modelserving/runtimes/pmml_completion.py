@@ -8,7 +8,6 @@ one by one, and the field rules, which `pmml_fields` has applied by then, are sw
 
 from __future__ import annotations
 
-import copy
 import math
 import xml.etree.ElementTree as ET
 
@@ -50,14 +49,15 @@ def ballot(document: PmmlDocument) -> Ballot | None:
 
 
 def completed(document: PmmlDocument) -> str:
-    """The document as text, rewritten. Its answers are columns `PREDICTED` and one `probability_column` a class, or,
-    for an ensemble that votes, one `vote_column` a segment.
+    """The document as text, rewritten; `document` is rewritten too (a copy of its tree would hold up other threads).
+
+    Its answers are columns `PREDICTED` and one `probability_column` a class, or, for an ensemble that votes, one
+    `vote_column` a segment.
 
     Raises:
         ModelRejected: UNLOADABLE: counts in a tree that are not numbers.
     """
-    root = copy.deepcopy(document.root)
-    model = next(child for child in root if child.tag == document.model.tag)
+    root, model = document.root, document.model
     for field in root.iter("MiningField"):
         field.set("invalidValueTreatment", "asIs")
         field.attrib.pop("invalidValueReplacement", None)

@@ -20,14 +20,14 @@ from modelserving.servable import Domain
 MAX_VALUES = 256
 """Of one input; a large forest has more thresholds than are worth keeping."""
 
-_NAMING = {
-    "SimplePredicate": ("field", ("value",)),
-    "CategoricalPredictor": ("name", ("value",)),
-    "NormDiscrete": ("field", ("value",)),
-    "LinearNorm": ("field", ("orig",)),
-    "NumericInfo": ("field", ("minimum", "maximum")),
-}
-"""Element → the attribute that names a field, its own or its parent's, and its attributes with values of the field."""
+_NAMING = (
+    ("SimplePredicate", "field", None, ("value",)),
+    ("CategoricalPredictor", "name", None, ("value",)),
+    ("NormDiscrete", "field", None, ("value",)),
+    ("NormContinuous", "field", "LinearNorm", ("orig",)),
+    ("UnivariateStats", "field", "NumericInfo", ("minimum", "maximum")),
+)
+"""Elements, their attribute that names a field, and the attributes (own, or a child's) with values of the field."""
 
 _ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
 
@@ -42,15 +42,15 @@ def domains(document: PmmlDocument, bound: tuple[BoundField, ...]) -> Mapping[st
 
 def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
     """Fields, and values that predicates, predictors, normalisations and statistics name for them."""
-    for parent in root.iter():
-        if parent.tag == "SimpleSetPredicate":
-            for array in parent.iterfind("Array"):
-                for quoted, plain in _ARRAY_ITEM.findall(array.text or ""):
-                    yield parent.get("field", ""), re.sub(r"\\(.)", r"\1", quoted) or plain
-        for element in parent:
-            naming, attributes = _NAMING.get(element.tag, ("", ()))
-            field = element.get(naming) or parent.get(naming) or ""
-            yield from ((field, element.attrib[name]) for name in attributes if name in element.attrib)
+    for tag, naming, child, attributes in _NAMING:
+        for element in root.iter(tag):
+            field = element.get(naming, "")
+            for holder in (element,) if child is None else element.findall(child):
+                yield from ((field, holder.attrib[name]) for name in attributes if name in holder.attrib)
+    for predicate in root.iter("SimpleSetPredicate"):
+        for array in predicate.iterfind("Array"):
+            for quoted, plain in _ARRAY_ITEM.findall(array.text or ""):
+                yield predicate.get("field", ""), re.sub(r"\\(.)", r"\1", quoted) or plain
 
 
 def _domain(field: InputField, named: set[str]) -> Domain:
