@@ -24,6 +24,7 @@ from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Rejected
 
 _LONGEST_DETAIL = 10_000
+_NICENESS = 10
 
 
 class _Tries:
@@ -99,8 +100,9 @@ def _frames(channel: Channel) -> Iterator[tuple[Kind, bytes]]:
 
 
 def _be_dispensable() -> None:
-    """Be the first to go where the machine's memory is short, and leave no core."""
+    """Be the first to go where the machine's memory is short, leave no core, and let those that score go first."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICENESS)  # what a model may take is counted without the time that it waits for a processor
     with suppress(OSError):  # where the kernel's settings can only be read
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

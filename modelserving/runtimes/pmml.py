@@ -175,12 +175,11 @@ def prepare(memory_bytes: int) -> None:
     A heap may grow to a quarter of the machine's memory by default, and is filled with garbage before it is swept: a
     good model would seem to eat memory. With half of what a model may take, one that needs more is refused by Java
     itself, and the other half is left to the document in Python. What is tried runs briefly, on a machine that is
-    busy scoring: a thorough compiler and parallel collectors would only take its time.
+    busy scoring: a thorough compiler would only take its time.
     """
     start(
         (
             f"-Xmx{max(memory_bytes // 2, _SMALLEST_HEAP_BYTES)}",
-            "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             f"-XX:ErrorFile={tempfile.gettempdir()}/java-%p.log",
         )

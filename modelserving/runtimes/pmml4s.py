@@ -35,8 +35,9 @@ def start(options: Sequence[str] = ()) -> None:
         else:
             # At exit JPype would wait for every thread that ever called Java, also for those that wait for ever.
             jpype.config.destroy_jvm = False
-            # -Xrs: signals stay with Python
-            pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs", *options])
+            # -Xrs: signals stay with Python. While Java collects its garbage, whoever calls it waits, and may hold
+            # Python's lock: the collector that is for large heaps and many cores held it for 0.2 to 0.4 s.
+            pypmml.PMMLContext.getOrCreate(gateway="jpype", java_opts=["-Xrs", "-XX:+UseSerialGC", *options])
             atexit.register(_stop_releasing)
 
 
@@ -53,8 +54,8 @@ def _stop_releasing() -> None:
 class Evaluator:
     """A model in PMML4S. Several threads may load and evaluate: JPype attaches a Python thread at its first call."""
 
-    def __init__(self, document: str) -> None:
-        """Load a document that has been checked and completed.
+    def __init__(self, document: bytes) -> None:
+        """Load a document that has been checked and completed, in ASCII.
 
         Raises:
             ModelRejected: UNLOADABLE.
@@ -63,9 +64,9 @@ class Evaluator:
         from pypmml import Model, PMMLError
 
         start()
-        # fromString, never load: that opens its argument as a file if there is one of that name
+        # never load: that opens its argument as a file if there is one of that name
         try:
-            self._model: Any = Model.fromString(document)
+            self._model: Any = Model.fromBytes(document)
         except (PMMLError, jpype.JException) as error:
             # pypmml keeps of the Java exception only its message, which may be nothing
             cause = error.__context__ or error

@@ -38,6 +38,8 @@ def main(minutes: float, seed: int, join: str | None, rate: float) -> None:
     started = time.monotonic()
     click.echo(_row(_COLUMNS) + "\n" + _row("---" for _ in _COLUMNS))
     for number, each in enumerate(joins, start=1):
+        if wrong:
+            break
         deadline = started + minutes * 60 * number / len(joins)
         with Site(folder / each, each, rate) as site:
             while not wrong and time.monotonic() < deadline:

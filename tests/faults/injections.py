@@ -16,7 +16,7 @@ from tests.faults.processes import busy_one, job_manager, kill_daemon, task_mana
 from tests.faults.site import Site
 from tests.waiting import wait_until
 
-_BURST = 400
+_BURST = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ def kill_scoring_worker(site: Site, random: Random) -> float:  # noqa: ARG001
     site.models.publish_heavy()
     site.hold_until_idle()
     site.wait_until_newest_serves()
+    candidates = workers(site.cluster)
     site.load.burst(_BURST)
-    busy_one(workers(site.cluster)).kill()
+    busy_one(candidates).kill()
     now = time.monotonic()
     site.models.publish_good()
     site.load.resume()
@@ -67,8 +68,9 @@ def kill_loading_worker(site: Site, random: Random) -> float:  # noqa: ARG001
     Records flow again before it dies.
     """
     site.hold_until_idle()
+    candidates = workers(site.cluster)
     site.models.publish_heavy()
-    victim = busy_one(workers(site.cluster))
+    victim = busy_one(candidates)
     site.load.resume()
     victim.kill()
     now = time.monotonic()

@@ -356,7 +356,7 @@ def test_a_java_machine_that_runs_already_is_used() -> None:
 import jpype
 jpype.startJVM(convertStrings=False)
 from modelserving.runtimes.pmml4s import Evaluator
-print(Evaluator({data.decode()!r}).evaluate(["age"], [(2.0,)])[1])
+print(Evaluator({data!r}).evaluate(["age"], [(2.0,)])[1])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "[[5.0]]", done.stderr
