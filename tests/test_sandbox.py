@@ -22,7 +22,7 @@ from modelserving.gate import GateLimits, Phase
 from modelserving.locations import ModelSources, model_sources
 from modelserving.processes import resident_bytes
 from modelserving.sandbox import Sandbox, SandboxError
-from modelserving.sandbox_messages import MAX_FRAME_BYTES, Channel, Kind
+from modelserving.sandbox_messages import Kind
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
 from tests.runtimes.wine import EXAMPLE
@@ -330,60 +330,6 @@ def test_fetch_from_a_server_that_never_answers(make: Callable[..., Sandbox]) ->
 
 
 # what the process says is not trusted
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, Channel]]:
-    theirs, ours = socket.socketpair()
-    with theirs, ours:
-        yield theirs, Channel(ours)
-
-
-def received(channel: Channel) -> tuple[Kind, bytes]:
-    while (frame := channel.receive(10.0)) is None:
-        pass
-    return frame
-
-
-def test_frames_come_as_they_were_sent(pair: tuple[socket.socket, Channel]) -> None:
-    theirs, channel = pair
-    frames = [(Kind.READY, b""), (Kind.PHASE, b"LOAD"), (Kind.DONE, bytes(range(256)) * 20)]
-    sender = Channel(theirs)
-    for kind, payload in frames:
-        sender.send(kind, payload, 10.0)
-    assert [received(channel) for _ in frames] == frames
-    assert channel.receive(0.01) is None
-
-
-def test_a_frame_in_pieces(pair: tuple[socket.socket, Channel]) -> None:
-    theirs, channel = pair
-    for byte in b"\x07" + (3).to_bytes(8, "big") + b"ab":
-        theirs.sendall(bytes([byte]))
-        assert channel.receive(10.0) is None
-    theirs.sendall(b"c")
-    assert channel.receive(10.0) == (Kind.DONE, b"abc")
-
-
-def test_a_frame_that_is_too_large(pair: tuple[socket.socket, Channel]) -> None:
-    theirs, channel = pair
-    theirs.sendall(b"\x07" + (MAX_FRAME_BYTES + 1).to_bytes(8, "big"))
-    with pytest.raises(ValueError, match="at most"):
-        received(channel)
-
-
-def test_the_other_end_is_gone(pair: tuple[socket.socket, Channel]) -> None:
-    theirs, channel = pair
-    theirs.sendall(b"\x07" + (3).to_bytes(8, "big") + b"ab")
-    theirs.close()
-    with pytest.raises(EOFError):
-        received(channel)
-
-
-def test_an_unknown_kind(pair: tuple[socket.socket, Channel]) -> None:
-    theirs, channel = pair
-    theirs.sendall(b"\x63" + (0).to_bytes(8, "big"))
-    with pytest.raises(ValueError, match="99"):
-        received(channel)
 
 
 FORGED = """

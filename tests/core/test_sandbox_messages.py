@@ -9,39 +9,66 @@ import pytest
 
 from modelserving.sandbox_messages import MAX_FRAME_BYTES, Channel, Kind
 
-SHORT_S = 0.01
-
 
 @pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, Channel]]:
-    sender, receiver = socket.socketpair()
-    with sender, receiver:
-        yield sender, Channel(receiver)
+def pair() -> Iterator[tuple[socket.socket, Channel]]:
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        yield theirs, Channel(ours)
 
 
-def frame(kind: int, payload: bytes) -> bytes:
-    return bytes([kind]) + len(payload).to_bytes(8, "big") + payload
+def received(channel: Channel) -> tuple[Kind, bytes]:
+    while (frame := channel.receive(10.0)) is None:
+        pass
+    return frame
 
 
-def test_frames_that_arrive_together_are_all_received(ends: tuple[socket.socket, Channel]) -> None:
-    sender, channel = ends
-    sender.sendall(frame(Kind.PHASE, b"WARM") + frame(Kind.DONE, b"") + frame(Kind.READY, b"")[:4])
-    assert channel.receive(SHORT_S) == (Kind.PHASE, b"WARM")
-    assert channel.receive(SHORT_S) == (Kind.DONE, b"")
-    assert channel.receive(SHORT_S) is None
-    sender.sendall(frame(Kind.READY, b"")[4:])
-    assert channel.receive(SHORT_S) == (Kind.READY, b"")
+def test_frames_come_as_they_were_sent(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    frames = [(Kind.READY, b""), (Kind.PHASE, b"LOAD"), (Kind.DONE, bytes(range(256)) * 20)]
+    sender = Channel(theirs)
+    for kind, payload in frames:
+        sender.send(kind, payload, 10.0)
+    assert [received(channel) for _ in frames] == frames
+    assert channel.receive(0.01) is None
 
 
-def test_a_frame_that_is_too_large_or_unknown_is_refused(ends: tuple[socket.socket, Channel]) -> None:
-    sender, channel = ends
-    sender.sendall(bytes([Kind.DONE]) + (MAX_FRAME_BYTES + 1).to_bytes(8, "big"))
-    with pytest.raises(ValueError, match="bytes"):
-        channel.receive(SHORT_S)
+def test_a_frame_in_pieces(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    for byte in b"\x07" + (3).to_bytes(8, "big") + b"ab":
+        theirs.sendall(bytes([byte]))
+        assert channel.receive(10.0) is None
+    theirs.sendall(b"c")
+    assert channel.receive(10.0) == (Kind.DONE, b"abc")
 
 
-def test_the_end_of_the_stream_is_told(ends: tuple[socket.socket, Channel]) -> None:
-    sender, channel = ends
-    sender.close()
+def test_a_frame_that_is_too_large(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    theirs.sendall(b"\x07" + (MAX_FRAME_BYTES + 1).to_bytes(8, "big"))
+    with pytest.raises(ValueError, match="at most"):
+        received(channel)
+
+
+def test_the_other_end_is_gone(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    theirs.sendall(b"\x07" + (3).to_bytes(8, "big") + b"ab")
+    theirs.close()
     with pytest.raises(EOFError):
-        channel.receive(SHORT_S)
+        received(channel)
+
+
+def test_an_unknown_kind(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    theirs.sendall(b"\x63" + (0).to_bytes(8, "big"))
+    with pytest.raises(ValueError, match="99"):
+        received(channel)
+
+
+def test_frames_that_arrive_together(pair: tuple[socket.socket, Channel]) -> None:
+    theirs, channel = pair
+    empty = (0).to_bytes(8, "big")
+    theirs.sendall(b"\x03" + empty + b"\x07" + empty + b"\x02")
+    assert [received(channel), received(channel)] == [(Kind(3), b""), (Kind(7), b"")]
+    assert channel.receive(0.01) is None
+    theirs.sendall(empty)
+    assert received(channel) == (Kind(2), b"")
