@@ -17,10 +17,12 @@ def prepare() -> None:
     """Set up the worker process, once; does nothing where functions run in the client's process."""
     if Path(sys.argv[0]).name == "beam_boot.py" and _prepared.acquire(blocking=False):
         # A batch makes thousands of short-lived lists, none of them in a cycle; a collection for every 700 of them,
-        # now and then over all of TensorFlow's modules, took a quarter of the time.
-        gc.set_threshold(200_000, 20, 100)
-        # A thread that loads a model would keep the lock for 5 ms each time that a batch wants it back.
-        sys.setswitchinterval(0.0005)
+        # now and then over all of TensorFlow's modules, took a quarter of the time. The tree of a large document that
+        # is loaded beside is no garbage either.
+        gc.set_threshold(1_000_000, 20, 100)
+        # A thread that loads a model would keep the lock for 5 ms each time that a batch wants it back, and a batch
+        # gives it away dozens of times.
+        sys.setswitchinterval(0.0001)
         # Flink ends the script that started this worker, not the worker; one that then waits for a native library or
         # a dead connection would stay behind, with all its models.
         die_with_parent_and_grandparent()

@@ -17,7 +17,7 @@ from modelserving.wire.serving_pb2 import Reason
 MAX_DEPTH = 200
 """Elements nested deeper than this are refused: writers and evaluators recurse, and would run out of stack."""
 
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 8 * 1024
 _NOT_MODELS = frozenset({"Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary"})
 
 

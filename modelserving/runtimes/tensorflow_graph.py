@@ -62,9 +62,7 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> GraphServable:
     target = _tensor(graph, descriptor.output_tensor or graph_def.node[-1].name, "output_tensor")
     check_input(f"input {source.name!r}", source.dtype, source.shape, features)
     # a slot has one core: more threads would take the other slots' share
-    config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, use_per_session_threads=True
-    )
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
     session = tf.compat.v1.Session(graph=graph, config=config)
     try:
         call = session.make_callable(target, feed_list=[source])
