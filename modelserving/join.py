@@ -12,6 +12,7 @@ from modelserving.live_models import LiveModel
 from modelserving.manager import OnEvent, ServableManager
 from modelserving.model_history import NewestModel
 from modelserving.outgoing import Outgoing
+from modelserving.pieces import Pieces, PieceStore, forget
 from modelserving.scoring import reject_all, score
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -19,16 +20,8 @@ from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Re
 from modelserving.wire.state_pb2 import Decision, ServingState
 
 
-class ModelStore(Protocol):
-    """Checkpointed state: data type → encoded `ServingState`."""
-
-    def get(self, data_type: str) -> bytes | None:
-        """The state of a data type, or None."""
-        ...
-
-    def put(self, data_type: str, state: bytes) -> None:
-        """Keep the state of a data type; only called while a decision is taken in."""
-        ...
+class ModelStore(PieceStore, Protocol):
+    """Checkpointed state: data type → encoded `ServingState`, and pieces of models; written only in `on_decision`."""
 
 
 class Join:
@@ -57,14 +50,21 @@ class Join:
         self._clock_us = clock_us
         self._events: list[ModelEvent] = []
         self._ahead_of_state: dict[str, NewestModel] = {}
+        self._pieces = Pieces()
 
     def on_decision(self, encoded: bytes, store: ModelStore) -> Iterator[Outgoing]:
-        """Take in a decision: keep it in the state, and aspire to it; or a tick: swap in what is loaded."""
+        """Take in a decision: keep it in the state, and aspire to it; or a tick: swap in what is loaded.
+
+        Or a piece of the model that is decided about next.
+        """
         decision = Decision.FromString(encoded)
         if decision.tick:
             self._manager.swap()
+        elif decision.HasField("piece"):
+            self._pieces.keep(decision.data_type, decision.piece, store)
         else:
             self._decide(decision, store)
+            self._pieces.decided(decision.data_type)
         yield from self._take_events()
 
     def on_batch(self, batch: TypedBatch, store: ModelStore) -> Iterator[Outgoing]:
@@ -85,17 +85,20 @@ class Join:
         data_type = decision.data_type
         before = serving_state.decode(store.get(data_type))
         if before is not None and decision.offset < before.decided:
+            forget(data_type, [decision.admitted], serving_state.models(before), store)
             return
         if before is None:
             # Perhaps the first decision of a backlog: the newest model may be far behind it.
             self._look_ahead(data_type)
         state = serving_state.after(before, decision)
         store.put(data_type, state.SerializeToString())
+        told = [*serving_state.models(before), decision.admitted]
+        forget(data_type, told, serving_state.models(state), store)
         ahead = self._ahead_of_state.get(data_type)
         if ahead is not None and ahead.decided <= state.decided:
             del self._ahead_of_state[data_type]
         if state.HasField("serving"):
-            self._manager.aspire(state.serving, state.decided)
+            self._manager.aspire(self._pieces.complete(state.serving, store), state.decided)
         else:
             self._manager.retire(data_type, state.decided)
 
@@ -106,20 +109,16 @@ class Join:
             self._look_ahead(data_type)
         ahead = self._ahead_of_state.get(data_type)
         if ahead is not None:
-            return self._serve(ServingState(decided=ahead.decided, serving=ahead.model))
-        return None if state is None else self._serve(state)
+            return self._serve(ServingState(decided=ahead.decided, serving=ahead.model), store)
+        return None if state is None else self._serve(state, store)
 
-    def _serve(self, state: ServingState) -> LiveModel | None:
+    def _serve(self, state: ServingState, store: ModelStore) -> LiveModel | None:
         """The serving model of `state`, now; where it cannot be loaded, the last good one."""
-        for model, known in (
-            (state.serving, state.HasField("serving")),
-            (state.last_good, state.HasField("last_good")),
-        ):
-            if known:
-                self._manager.aspire(model, state.decided, needed=True)
-                live = self._manager.live(model.descriptor.dataType)
-                if live is not None:
-                    return live
+        for model in serving_state.models(state):
+            self._manager.aspire(self._pieces.complete(model, store), state.decided, needed=True)
+            live = self._manager.live(model.descriptor.dataType)
+            if live is not None:
+                return live
         return None
 
     def _look_ahead(self, data_type: str) -> None:

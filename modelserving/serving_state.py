@@ -40,7 +40,7 @@ def after(before: ServingState | None, decision: Decision) -> ServingState:
         if before.HasField(last_good):
             state.last_good.CopyFrom(getattr(before, last_good))
         return state
-    kept = [model for model in _kept(before) if not is_retired(model.descriptor, decision.retired)]
+    kept = [model for model in models(before) if not is_retired(model.descriptor, decision.retired)]
     if decision.HasField("admitted"):
         state.serving.CopyFrom(decision.admitted)
     elif decision.retired.serving >= 0 and kept:
@@ -51,6 +51,9 @@ def after(before: ServingState | None, decision: Decision) -> ServingState:
     return state
 
 
-def _kept(state: ServingState) -> list[AdmittedModel]:
+def models(state: ServingState | None) -> list[AdmittedModel]:
+    """The serving and the last good model, as far as there are such."""
+    if state is None:
+        return []
     models = [state.serving] if state.HasField("serving") else []
     return models + ([state.last_good] if state.HasField("last_good") else [])

@@ -21,6 +21,7 @@ from modelserving.flink.counters import Counters
 from modelserving.flink.options import JobOptions
 from modelserving.flink.state import admission_descriptor, pending_descriptor, scheduled_descriptor
 from modelserving.outgoing import Outgoing
+from modelserving.pieces import split
 from modelserving.wire.serving_pb2 import LogPosition, ModelEvent, Reason
 from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision, PendingMessage
 
@@ -183,7 +184,8 @@ class AdmissionFunction(KeyedProcessFunction):
             self._ticks[data_type] = (last, now + int(self._options.manager_limits.load_s * 1000) + TICK_MS)
             if verdict.decision.HasField("admitted"):
                 self._counters.inc("models_admitted")
-            yield Row(data_type, verdict.decision.SerializeToString())
+            for part in split(verdict.decision):
+                yield Row(data_type, part.SerializeToString())
         if verdict.rejected is not None:
             self._counters.inc("models_rejected", reason=Reason.Name(verdict.reason))
             yield self._message(Outgoing("rejected-models", [data_type.encode() or None], [verdict.rejected]))

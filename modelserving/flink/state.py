@@ -11,7 +11,10 @@ from modelserving.flink.rows import BYTES
 
 
 def models_descriptor() -> MapStateDescriptor:
-    """The models of a join: data type → `ServingState`. Made anew for each use: a used one cannot be pickled."""
+    """The models of a join: data type → `ServingState`; and the pieces of large ones (`pieces.py`).
+
+    Made anew for each use: a used one cannot be pickled.
+    """
     return MapStateDescriptor("models", Types.STRING(), BYTES)
 
 
@@ -36,10 +39,14 @@ class MapModelStore:
     def __init__(self, state: Any) -> None:
         self._state = state
 
-    def get(self, data_type: str) -> bytes | None:
-        """The state of a data type, or None."""
-        return bytes(self._state.get(data_type)) if self._state.contains(data_type) else None
+    def get(self, name: str) -> bytes | None:
+        """What is kept under a name, or None."""
+        return bytes(self._state.get(name)) if self._state.contains(name) else None
 
-    def put(self, data_type: str, state: bytes) -> None:
-        """Keep the state of a data type."""
-        self._state.put(data_type, state)
+    def put(self, name: str, value: bytes) -> None:
+        """Keep `value`."""
+        self._state.put(name, value)
+
+    def remove(self, name: str) -> None:
+        """Keep it no longer."""
+        self._state.remove(name)

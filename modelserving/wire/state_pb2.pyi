@@ -7,12 +7,24 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AdmittedModel(_message.Message):
-    __slots__ = ("offset", "descriptor")
+    __slots__ = ("offset", "descriptor", "pieces")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
+    PIECES_FIELD_NUMBER: _ClassVar[int]
     offset: int
     descriptor: _model_pb2.ModelDescriptor
-    def __init__(self, offset: _Optional[int] = ..., descriptor: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ...) -> None: ...
+    pieces: int
+    def __init__(self, offset: _Optional[int] = ..., descriptor: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., pieces: _Optional[int] = ...) -> None: ...
+
+class ModelPiece(_message.Message):
+    __slots__ = ("offset", "number", "data")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    number: int
+    data: bytes
+    def __init__(self, offset: _Optional[int] = ..., number: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ServingState(_message.Message):
     __slots__ = ("schema", "serving", "last_good", "decided")
@@ -71,20 +83,22 @@ class PendingMessage(_message.Message):
     def __init__(self, timestamp_ms: _Optional[int] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("schema", "data_type", "admitted", "offset", "retired", "tick")
+    __slots__ = ("schema", "data_type", "admitted", "offset", "retired", "tick", "piece")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     RETIRED_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
+    PIECE_FIELD_NUMBER: _ClassVar[int]
     schema: int
     data_type: str
     admitted: AdmittedModel
     offset: int
     retired: Retirement
     tick: bool
-    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., admitted: _Optional[_Union[AdmittedModel, _Mapping]] = ..., offset: _Optional[int] = ..., retired: _Optional[_Union[Retirement, _Mapping]] = ..., tick: bool = ...) -> None: ...
+    piece: ModelPiece
+    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., admitted: _Optional[_Union[AdmittedModel, _Mapping]] = ..., offset: _Optional[int] = ..., retired: _Optional[_Union[Retirement, _Mapping]] = ..., tick: bool = ..., piece: _Optional[_Union[ModelPiece, _Mapping]] = ...) -> None: ...
 
 class Retirement(_message.Message):
     __slots__ = ("name", "version", "serving")

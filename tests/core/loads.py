@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import dataclass, field
 
@@ -26,12 +27,15 @@ class Loads:
     begun: list[str] = field(default_factory=list)
     made: list[Remembered] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    data: dict[str, bytes] = field(default_factory=dict)
+    """Version → the bytes that it came with."""
 
     def __post_init__(self) -> None:
         self._releases: dict[str, threading.Event] = {}
         self._inputs = load_data_types()["wine"].feature_names
 
     def __call__(self, descriptor: ModelDescriptor) -> Servable:
+        self.data[descriptor.version] = descriptor.data
         self.begun.append(descriptor.version)
         release = self._releases.get(descriptor.version)
         if release is not None and not release.wait(LIMIT_S):
@@ -69,6 +73,10 @@ class Remembered(FakeServable):
 def admitted(offset: int, data_type: str = "wine", size: int = 5) -> AdmittedModel:
     """The model at `offset`, of version `DATA_TYPE-OFFSET`."""
     descriptor = ModelDescriptor(
-        name="m", dataType=data_type, version=f"{data_type}-{offset}", sha256="ab", data=b"x" * size
+        name="m",
+        dataType=data_type,
+        version=f"{data_type}-{offset}",
+        sha256="ab",
+        data=random.Random(offset).randbytes(size),  # noqa: S311 - to be repeated, not to be secret
     )
     return AdmittedModel(offset=offset, descriptor=descriptor)

@@ -31,8 +31,8 @@ def notes_descriptor() -> MapStateDescriptor:
 class LaterStore(MapModelStore):
     """Writes the further field."""
 
-    def put(self, data_type: str, state: bytes) -> None:
-        super().put(data_type, state + FIELD)
+    def put(self, name: str, value: bytes) -> None:
+        super().put(name, value + FIELD)
 
 
 class LaterAdmission(AdmissionFunction):
