@@ -6,6 +6,7 @@ A complete descriptor holds the model's bytes in `data`, and its version and sha
 from __future__ import annotations
 
 import hashlib
+import re
 
 from google.protobuf.message import DecodeError
 
@@ -18,6 +19,7 @@ from modelserving.wire.serving_pb2 import Reason
 __all__ = ["MAX_NAME_CHARACTERS", "VERSION_DIGITS", "ModelSources", "complete", "parse"]
 
 MAX_NAME_CHARACTERS = 256
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 VERSION_DIGITS = 12
 
 
@@ -36,6 +38,8 @@ def parse(message: bytes | None) -> ModelDescriptor:
     _check_text(descriptor.name, "name", required=True)
     _check_text(descriptor.dataType, "dataType", required=True)
     _check_text(descriptor.version, "version", required=False)
+    if descriptor.sha256 and not _SHA256.fullmatch(descriptor.sha256):
+        raise ModelRejected(Reason.MALFORMED, "sha256 is not 64 hexadecimal digits; correct it or leave it out")
     if descriptor.modeltype not in ModelType.values():
         raise ModelRejected(Reason.MALFORMED, f"unknown model type {descriptor.modeltype}")
     if descriptor.activation_ms < 0:

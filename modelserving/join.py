@@ -98,7 +98,8 @@ class Join:
         if ahead is not None and ahead.decided <= state.decided:
             del self._ahead_of_state[data_type]
         if state.HasField("serving"):
-            self._manager.aspire(self._pieces.complete(state.serving, store), state.decided)
+            serving = self._pieces.complete(state.serving, store)
+            self._manager.aspire(serving, state.decided, live_is_retired=decision.HasField("retired"))
         else:
             self._manager.retire(data_type, state.decided)
 

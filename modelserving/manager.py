@@ -22,7 +22,8 @@ from modelserving.wire.state_pb2 import AdmittedModel
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30.0
-"""A version that could not be loaded is not tried again sooner: each batch of its records would wait for it."""
+"""A version that could not be loaded is tried again after so long, not sooner: where nothing else serves, each batch of
+its records would wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,18 @@ class ServableManager:
         self._aspired: dict[str, AdmittedModel] = {}
         self._decided: dict[str, int] = {}
         self._failed: dict[str, dict[int, float]] = {}
+        self._to_retry: dict[str, tuple[float, AdmittedModel]] = {}  # with the time at which it is due
+        self._retired: set[str] = set()
+        """Data types whose live version is retired, and scores only until another one is loaded, or cannot be."""
 
-    def aspire(self, admitted: AdmittedModel, decided: int, *, needed: bool = False) -> None:
+    def aspire(
+        self, admitted: AdmittedModel, decided: int, *, needed: bool = False, live_is_retired: bool = False
+    ) -> None:
         """Make `admitted` the version to serve, unless a later decision is known already.
 
         It is loaded in the background: at once if it replaces a live one, or would drive out no other; else once
-        it is `needed`.
+        it is `needed`. A version that cannot be loaded is tried again, and meanwhile the live one goes on, unless it
+        is retired.
 
         Args:
             decided: offset on the model log of the decision for it.
@@ -74,6 +81,8 @@ class ServableManager:
         data_type = admitted.descriptor.dataType
         if not self._is_news(data_type, decided):
             return
+        if live_is_retired and self._live.get(data_type) is not None:
+            self._retired.add(data_type)
         live = self._live.get(data_type)
         if live is not None and live.offset == admitted.offset:
             self._aspired.pop(data_type, None)
@@ -85,18 +94,13 @@ class ServableManager:
         if failed_s is not None and self._clock_s() - failed_s < RETRY_AFTER_S:
             return
         if needed or live is not None or self._live.has_room(admitted.descriptor):
-            self._aspired[data_type] = admitted
-            self._on_event(EventKind.LOADING, admitted.descriptor, admitted.offset, "")
-            self._loader.submit(admitted)
+            self._begin(admitted)
 
     def retire(self, data_type: str, decided: int) -> None:
         """Have nothing serve the data type, unless a later decision is known already."""
         if self._is_news(data_type, decided):
             self._aspired.pop(data_type, None)
-            live = self._live.pop(data_type)
-            if live is not None:
-                self._on_event(EventKind.REPLACED, live.descriptor, live.offset, "retired, and nothing takes its place")
-                self._loader.discard(live.servable)
+            self._withdraw(data_type)
 
     def live(self, data_type: str) -> LiveModel | None:
         """The model to score the next batch of the data type with.
@@ -113,6 +117,7 @@ class ServableManager:
 
     def swap(self) -> None:
         """Swap in what has been loaded meanwhile; to be called between two batches."""
+        self._retry()
         for loaded in self._loader.loaded():
             data_type = loaded.admitted.descriptor.dataType
             if not _same(self._aspired.get(data_type), loaded.admitted):
@@ -131,12 +136,14 @@ class ServableManager:
         for live in self._live.pop_all():
             live.servable.close()
         self._aspired.clear()
+        self._to_retry.clear()
 
     def _is_news(self, data_type: str, decided: int) -> bool:
-        if decided < self._decided.get(data_type, -1):
-            return False
-        self._decided[data_type] = decided
-        return True
+        known = self._decided.get(data_type, -1)
+        if decided > known:
+            self._decided[data_type] = decided
+            self._to_retry.pop(data_type, None)
+        return decided >= known
 
     def _serve(self, admitted: AdmittedModel, servable: Servable) -> None:
         data_type = admitted.descriptor.dataType
@@ -149,14 +156,41 @@ class ServableManager:
         for gone in evicted:
             self._loader.discard(gone.servable)
         self._failed.pop(data_type, None)
+        self._retired.discard(data_type)
         self._on_event(EventKind.SERVING, live.descriptor, live.offset, "")
 
     def _fail(self, loaded: Loaded) -> None:
         # It passed admission, so this instance is at fault (memory, disk): the last good version goes on.
         admitted = loaded.admitted
         log.error("%s cannot be loaded here: %.500s", _words(admitted.descriptor), loaded.fault)
-        self._failed.setdefault(admitted.descriptor.dataType, {})[admitted.offset] = self._clock_s()
+        data_type = admitted.descriptor.dataType
+        now_s = self._clock_s()
+        self._failed.setdefault(data_type, {})[admitted.offset] = now_s
+        # The first one that failed is the one to serve, any other its substitute.
+        self._to_retry.setdefault(data_type, (now_s + RETRY_AFTER_S, admitted))
         self._on_event(EventKind.LOAD_FAILED, admitted.descriptor, admitted.offset, str(loaded.fault))
+        if data_type in self._retired:
+            self._withdraw(data_type)
+
+    def _retry(self) -> None:
+        """Load again what could not be loaded, and is still to serve."""
+        for data_type, (due_s, admitted) in list(self._to_retry.items()):
+            if self._clock_s() >= due_s:
+                del self._to_retry[data_type]
+                self._begin(admitted)
+
+    def _begin(self, admitted: AdmittedModel) -> None:
+        self._aspired[admitted.descriptor.dataType] = admitted
+        self._on_event(EventKind.LOADING, admitted.descriptor, admitted.offset, "")
+        self._loader.submit(admitted)
+
+    def _withdraw(self, data_type: str) -> None:
+        """Have the live version, if there is one, score no more."""
+        self._retired.discard(data_type)
+        live = self._live.pop(data_type)
+        if live is not None:
+            self._on_event(EventKind.REPLACED, live.descriptor, live.offset, "retired, and nothing takes its place")
+            self._loader.discard(live.servable)
 
 
 def _same(one: AdmittedModel | None, other: AdmittedModel) -> bool:

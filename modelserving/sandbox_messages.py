@@ -7,9 +7,11 @@ import struct
 from enum import IntEnum
 
 from modelserving.locations import MAX_MODEL_BYTES
+from modelserving.topics import MAX_MESSAGE_BYTES
 
 _HEADER = struct.Struct("!BQ")
-MAX_FRAME_BYTES = MAX_MODEL_BYTES + 1024 * 1024
+MAX_FRAME_BYTES = MAX_MODEL_BYTES + MAX_MESSAGE_BYTES
+"""A model's bytes, and a message that says where they are and much else."""
 _READ_BYTES = 1024 * 1024
 
 

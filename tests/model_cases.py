@@ -52,6 +52,7 @@ MALFORMED: dict[str, bytes | None] = {
     "both a location and a retirement": changed(location="file:///models/good.pmml", retire=True),
     "retirement without a name": ModelDescriptor(dataType="wine", retire=True).SerializeToString(),
     "activation time before 1970": changed(activation_ms=-1),
+    "sha256 that is none": changed(sha256="ab" * 31 + "x"),
     "empty data": changed(data=b""),
     "empty location": changed(location=""),
     "name with NUL": changed(name="good\0"),

@@ -6,6 +6,7 @@ what the thread has done, and are the clock of activation times and of idle join
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision,
 LOOK_EVERY_MS = 50
 """While something is being judged."""
 TICK_MS = 1000
+RETRY_MS = 5000
+"""After a judgement that failed through no fault of the model: the sandbox cannot start, the model log is away."""
+
+log = logging.getLogger(__name__)
 
 
 def admission_messages_tag() -> OutputTag:
@@ -65,6 +70,7 @@ class AdmissionFunction(KeyedProcessFunction):
         self._scheduled = runtime_context.get_map_state(scheduled_descriptor())
         self._queues: dict[str, list[int]] = {}  # offsets of the pending messages of a data type, in order
         self._judging: dict[str, _Judging] = {}
+        self._not_before_ms: dict[str, int] = {}  # data type → when to judge again what could not be judged
         self._ticks: dict[str, tuple[int, int]] = {}  # data type → when the last tick was, and until when to tick
         self._counters = Counters(runtime_context.get_metrics_group())
 
@@ -111,20 +117,29 @@ class AdmissionFunction(KeyedProcessFunction):
         judging = self._judging.get(data_type)
         if judging is not None and judging.verdict.done():
             del self._judging[data_type]
-            self._queue(data_type).remove(judging.offset)
-            self._pending.remove(judging.offset)
-            self._counters.inc("models_no_op", judging.state.no_ops - self._read(data_type).no_ops)
-            verdict = judging.verdict.result()
-            if verdict.scheduled is not None:
-                self._scheduled.put(judging.offset, verdict.scheduled.SerializeToString())
-            self._write(data_type, judging.state)
-            yield from self._emit(verdict, data_type)
+            error = judging.verdict.exception()
+            if error is None:
+                yield from self._take_in(data_type, judging, judging.verdict.result())
+            else:
+                # No fault of the model, or there were a verdict: the message waits, and the job goes on scoring.
+                log.error("the message at offset %d cannot be judged now", judging.offset, exc_info=error)
+                self._counters.inc("judgements_failed")
+                self._not_before_ms[data_type] = assembly.clock_ms() + RETRY_MS
         if data_type not in self._judging:
             yield from self._activate(data_type)
             queue = self._queue(data_type)
-            if queue:
+            if queue and assembly.clock_ms() >= self._not_before_ms.get(data_type, 0):
                 self._judging[data_type] = self._start(data_type, queue[0])
         self._set_timer(data_type, ctx)
+
+    def _take_in(self, data_type: str, judging: _Judging, verdict: Verdict) -> Iterator[Any]:
+        self._queue(data_type).remove(judging.offset)
+        self._pending.remove(judging.offset)
+        self._counters.inc("models_no_op", judging.state.no_ops - self._read(data_type).no_ops)
+        if verdict.scheduled is not None:
+            self._scheduled.put(judging.offset, verdict.scheduled.SerializeToString())
+        self._write(data_type, judging.state)
+        yield from self._emit(verdict, data_type)
 
     def _start(self, data_type: str, offset: int) -> _Judging:
         pending = PendingMessage.FromString(bytes(self._pending.get(offset)))
@@ -150,6 +165,8 @@ class AdmissionFunction(KeyedProcessFunction):
         times = []
         if data_type in self._judging:
             times.append(now + LOOK_EVERY_MS - now % LOOK_EVERY_MS)
+        elif self._queue(data_type):
+            times.append(max(now + 1, self._not_before_ms.get(data_type, 0)))
         if data_type in self._ticks:
             times.append(now + TICK_MS - now % TICK_MS)
         state = self._read(data_type)

@@ -208,7 +208,7 @@ class TestConflict:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        pytest.param(changed(sha256="é" * 1_000_000), Reason.CONFLICT, id="sha256"),
+        pytest.param(changed(sha256="é" * 1_000_000), Reason.MALFORMED, id="sha256"),
         pytest.param(changed(location="/" + "é" * 1_000_000), Reason.LOCATION, id="location"),
     ],
 )

@@ -116,6 +116,19 @@ class TestRetire:
         assert instance.serving() == "wine-5"
         assert ("SERVING", "wine-6") not in instance.event_names()
 
+    def test_it_scores_no_more_where_its_successor_cannot_be_loaded(self, instance: Instance) -> None:
+        instance.decide(6)
+        instance.wait_for("wine-6")
+        instance.loads.failing = {"wine-5", "wine-3"}
+        instance.retire(7, 5, "wine-6")
+
+        def failed() -> bool:
+            instance.tick()
+            return ("LOAD_FAILED", "wine-5") in instance.event_names()
+
+        wait_until(failed)
+        instance.check_no_model()
+
     def test_one_that_no_join_keeps_comes_with_the_decision(self, instance: Instance) -> None:
         instance.retire(7, 1, again=admitted(1))
         instance.wait_for("wine-1")

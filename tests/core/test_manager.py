@@ -34,8 +34,8 @@ class Instance:
         limits = ManagerLimits(LOAD_S, self.memory_bytes)
         self.manager = ServableManager(self.loads, limits, self._on_event, lambda: self.now_s)
 
-    def aspire(self, model: AdmittedModel, decided: int | None = None, *, needed: bool = False) -> None:
-        self.manager.aspire(model, model.offset if decided is None else decided, needed=needed)
+    def aspire(self, model: AdmittedModel, decided: int | None = None, **how: bool) -> None:
+        self.manager.aspire(model, model.offset if decided is None else decided, **how)
 
     def live(self, data_type: str = "wine") -> str | None:
         """The version that scores the next batch."""
@@ -183,18 +183,57 @@ class TestCannotLoad:
 
     def test_it_is_tried_again_after_a_while_and_no_sooner(self, instance: Instance) -> None:
         instance.loads.failing = {"wine-0", "wine-1"}
-        for offset in (0, 1):
+        for offset in (1, 0):
             instance.aspire(admitted(offset), decided=1)
             assert instance.live() is None
         instance.now_s += RETRY_AFTER_S - 1
-        for offset in (0, 1):
+        for offset in (1, 0):
             instance.aspire(admitted(offset), decided=1)
             assert instance.live() is None
-        assert instance.loads.begun == ["wine-0", "wine-1"]
+        assert instance.loads.begun == ["wine-1", "wine-0"]
         instance.loads.failing.clear()
         instance.now_s += 1
         instance.aspire(admitted(1))
         assert instance.live() == "wine-1"
+
+    def test_it_takes_over_once_it_can_be_loaded(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-1"}
+        for offset in (1, 0):  # as after a restore: the last good one is the substitute
+            instance.aspire(admitted(offset), decided=1)
+            instance.live()
+        assert instance.live() == "wine-0"
+        instance.now_s += RETRY_AFTER_S
+        wait_until(lambda: instance.live() == "wine-0" and instance.event_names("LOAD_FAILED") == ["wine-1"] * 2)
+        instance.loads.failing.clear()
+        instance.now_s += RETRY_AFTER_S - 1
+        assert instance.live() == "wine-0"
+        assert instance.loads.begun == ["wine-1", "wine-0", "wine-1"]
+        instance.now_s += 1
+        instance.wait_for("wine-1")
+
+    def test_it_is_not_tried_again_once_another_is_to_serve(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-1"}
+        instance.aspire(admitted(0))
+        assert instance.live() == "wine-0"
+        instance.aspire(admitted(1))
+        wait_until(lambda: instance.live() and instance.event_names("LOAD_FAILED"))
+        instance.aspire(admitted(2))
+        instance.wait_for("wine-2")
+        instance.now_s += RETRY_AFTER_S
+        assert instance.live() == "wine-2"
+        assert instance.loads.begun == ["wine-0", "wine-1", "wine-2"]
+
+    def test_in_place_of_a_retired_one(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-0"}
+        instance.aspire(admitted(1))
+        assert instance.live() == "wine-1"
+        instance.aspire(admitted(0), decided=2, live_is_retired=True)
+        wait_until(lambda: instance.live() is None)
+        assert ("REPLACED", "wine-1", 1) in instance.events
+        wait_until(lambda: instance.loads.closed == ["wine-1"])
+        instance.loads.failing.clear()
+        instance.now_s += RETRY_AFTER_S
+        assert instance.live() == "wine-0"
 
     def test_a_decision_for_it_stops_the_load_of_a_later_one(self, instance: Instance) -> None:
         instance.loads.failing = {"wine-1"}

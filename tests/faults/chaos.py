@@ -31,7 +31,6 @@ _COLUMNS = ("round", "fault", "join", "records", "seconds until RUNNING again", 
 def main(minutes: float, seed: int, join: str | None, rate: float) -> None:
     """Inject faults into a running job, check after each that nothing is lost or doubled, and print a table."""
     folder = Path(tempfile.mkdtemp(prefix="modelserving-chaos-"))
-    faults = _in_turn(chance(seed))
     rounds: list[Round] = []
     wrong: list[str] = []
     joins = (join,) if join else JOINS
@@ -40,6 +39,7 @@ def main(minutes: float, seed: int, join: str | None, rate: float) -> None:
     for number, each in enumerate(joins, start=1):
         if wrong:
             break
+        faults = _in_turn(chance(seed + number))
         deadline = started + minutes * 60 * number / len(joins)
         with Site(folder / each, each, rate) as site:
             while not wrong and time.monotonic() < deadline:
