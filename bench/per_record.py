@@ -49,7 +49,7 @@ Score = Callable[[WineRecord, ServingResult], None]
 @click.option("--delivery", type=click.Choice(DELIVERIES), default="exactly-once")
 @click.option("--checkpoint-interval", type=int, default=2000)
 def main(
-    bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int, delivery: str, checkpoint_interval: int
+    *, bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int, delivery: str, checkpoint_interval: int
 ) -> None:
     """Score every record from the records topic, one by one."""
     options = JobOptions(

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import modelserving.Model.ModelDescriptor;
 import modelserving.Serving.ServingResult;
 import org.apache.flink.util.FileUtils;
@@ -25,6 +26,8 @@ import org.tensorflow.types.TFloat32;
 
 /** A frozen graph or a SavedModel in TensorFlow: a vector of numbers in, a vector out. */
 final class TensorflowScorer implements Scorer {
+
+  private static final String[] TAGS = {"serve"};
 
   private final AutoCloseable owner;
   private final Session session;
@@ -67,13 +70,12 @@ final class TensorflowScorer implements Scorer {
     GraphDef definition = GraphDef.parseFrom(descriptor.getData());
     String source = descriptor.getInputTensor();
     if (source.isEmpty()) {
-      source =
-          only(definition.getNodeList().stream().filter(node -> node.getOp().equals("Placeholder")).toList()).getName();
+      Stream<NodeDef> nodes = definition.getNodeList().stream();
+      source = only(nodes.filter(node -> node.getOp().equals("Placeholder")).toList()).getName();
     }
     String target = descriptor.getOutputTensor();
     if (target.isEmpty()) {
-      NodeDef last = definition.getNode(definition.getNodeCount() - 1);
-      target = last.getName();
+      target = definition.getNode(definition.getNodeCount() - 1).getName();
     }
     Graph graph = new Graph();
     graph.importGraphDef(definition);
@@ -108,8 +110,6 @@ final class TensorflowScorer implements Scorer {
     Output<?> target = graph.outputOrThrow(tensor(signature.getOutputsMap(), descriptor.getOutputTensor()));
     return new TensorflowScorer(bundle, bundle.session(), source, target, descriptor);
   }
-
-  private static final String[] TAGS = {"serve"};
 
   @Override
   public void score(double[] features, ServingResult.Builder result) {
@@ -157,7 +157,8 @@ final class TensorflowScorer implements Scorer {
     return ConfigProto.newBuilder()
         .setIntraOpParallelismThreads(1)
         .setInterOpParallelismThreads(threads)
-        .setUsePerSessionThreads(true)
+        // Only a session without threads of its own runs operations in the thread that asks.
+        .setUsePerSessionThreads(threads >= 0)
         .build();
   }
 
