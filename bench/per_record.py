@@ -31,13 +31,13 @@ from modelserving.configuration import load_data_types
 from modelserving.flink.environment import environments, run
 from modelserving.flink.options import DELIVERIES, JobOptions
 from modelserving.topics import Topics
-from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
-from modelserving.wire.serving_pb2 import ServingResult
-from modelserving.wire.wine_pb2 import WineRecord
 
-FEATURES = [field.name for field in WineRecord.DESCRIPTOR.fields][:11]
+# By module: functions of a script travel to the workers with all they name, which a class of protobuf cannot do.
+from modelserving.wire import model_pb2, serving_pb2, wine_pb2
 
-Score = Callable[[WineRecord, ServingResult], None]
+FEATURES = [field.name for field in wine_pb2.WineRecord.DESCRIPTOR.fields][:11]
+
+Score = Callable[[wine_pb2.WineRecord, serving_pb2.ServingResult], None]
 """Put the answer to a record into its result."""
 
 
@@ -112,11 +112,11 @@ def _sink(options: JobOptions) -> KafkaSink:
 
 
 def _data_type_of_record(value: bytes) -> str:
-    return WineRecord.FromString(value).dataType
+    return wine_pb2.WineRecord.FromString(value).dataType
 
 
 def _data_type_of_model(value: bytes) -> str:
-    return ModelDescriptor.FromString(value).dataType
+    return model_pb2.ModelDescriptor.FromString(value).dataType
 
 
 class _Join(KeyedCoProcessFunction):
@@ -149,14 +149,14 @@ class _Join(KeyedCoProcessFunction):
         if model is None:
             descriptor = self._descriptor.value()
             if descriptor is not None:
-                model = self._live[data_type] = _Model(ModelDescriptor.FromString(bytes(descriptor)))
+                model = self._live[data_type] = _Model(model_pb2.ModelDescriptor.FromString(bytes(descriptor)))
         return model
 
 
 class _Model:
     """A loaded model."""
 
-    def __init__(self, descriptor: ModelDescriptor) -> None:
+    def __init__(self, descriptor: model_pb2.ModelDescriptor) -> None:
         self._descriptor = descriptor
         self._sha256 = hashlib.sha256(descriptor.data).hexdigest()
         self._score = _LOADERS[descriptor.modeltype](descriptor)
@@ -164,20 +164,20 @@ class _Model:
     def answer(self, value: bytes) -> bytes:
         """The encoded result for an encoded record."""
         received = time.time_ns()
-        result = ServingResult(
+        result = serving_pb2.ServingResult(
             data_type=self._descriptor.dataType,
             model_name=self._descriptor.name,
             model_version=self._descriptor.version or self._sha256[:12],
             model_sha256=self._sha256,
         )
-        self._score(WineRecord.FromString(bytes(value)), result)
+        self._score(wine_pb2.WineRecord.FromString(bytes(value)), result)
         now = time.time_ns()
         result.scored_at_ms = now // 1_000_000
         result.latency_us = (now - received) // 1000
         return result.SerializeToString()
 
 
-def _load_graph(descriptor: ModelDescriptor) -> Score:
+def _load_graph(descriptor: model_pb2.ModelDescriptor) -> Score:
     import tensorflow as tf  # noqa: PLC0415 - only where a model needs it
 
     definition = tf.compat.v1.GraphDef.FromString(descriptor.data)
@@ -188,7 +188,7 @@ def _load_graph(descriptor: ModelDescriptor) -> Score:
         tf.import_graph_def(definition, name="")
     session = tf.compat.v1.Session(graph=graph)
 
-    def score(record: WineRecord, result: ServingResult) -> None:
+    def score(record: wine_pb2.WineRecord, result: serving_pb2.ServingResult) -> None:
         features = [getattr(record, name) for name in FEATURES]
         outputs = session.run(f"{target}:0", feed_dict={f"{source}:0": [features]})[0]
         result.outputs.extend(outputs.tolist())
@@ -197,7 +197,7 @@ def _load_graph(descriptor: ModelDescriptor) -> Score:
     return score
 
 
-def _load_saved_model(descriptor: ModelDescriptor) -> Score:
+def _load_saved_model(descriptor: model_pb2.ModelDescriptor) -> Score:
     import tensorflow as tf  # noqa: PLC0415 - only where a model needs it
 
     with tempfile.TemporaryDirectory() as folder:
@@ -207,7 +207,7 @@ def _load_saved_model(descriptor: ModelDescriptor) -> Score:
     source = next(iter(signature.structured_input_signature[1]))
     target = next(iter(signature.structured_outputs))
 
-    def score(record: WineRecord, result: ServingResult) -> None:
+    def score(record: wine_pb2.WineRecord, result: serving_pb2.ServingResult) -> None:
         features = [getattr(record, name) for name in FEATURES]
         outputs = signature(**{source: tf.constant([features], tf.float32)})[target].numpy()[0]
         result.outputs.extend(outputs.tolist())
@@ -218,14 +218,14 @@ def _load_saved_model(descriptor: ModelDescriptor) -> Score:
     return score
 
 
-def _load_pmml(descriptor: ModelDescriptor) -> Score:
+def _load_pmml(descriptor: model_pb2.ModelDescriptor) -> Score:
     from pypmml import Model, PMMLContext  # noqa: PLC0415 - only where a model needs it
 
     PMMLContext.getOrCreate(gateway="jpype")
     model = Model.fromString(descriptor.data.decode())
     inputs = {name: name.replace(" ", "_") for name in model.inputNames}
 
-    def score(record: WineRecord, result: ServingResult) -> None:
+    def score(record: wine_pb2.WineRecord, result: serving_pb2.ServingResult) -> None:
         answer = model.predict({name: getattr(record, feature) for name, feature in inputs.items()})
         for name, value in answer.items():
             if name.startswith("predicted_"):
@@ -239,10 +239,10 @@ def _load_pmml(descriptor: ModelDescriptor) -> Score:
     return score
 
 
-_LOADERS: dict[int, Callable[[ModelDescriptor], Score]] = {
-    ModelType.TENSORFLOW: _load_graph,
-    ModelType.TENSORFLOWSAVED: _load_saved_model,
-    ModelType.PMML: _load_pmml,
+_LOADERS: dict[int, Callable[[model_pb2.ModelDescriptor], Score]] = {
+    model_pb2.ModelType.TENSORFLOW: _load_graph,
+    model_pb2.ModelType.TENSORFLOWSAVED: _load_saved_model,
+    model_pb2.ModelType.PMML: _load_pmml,
 }
 
 if __name__ == "__main__":
