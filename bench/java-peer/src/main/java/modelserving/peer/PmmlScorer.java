@@ -1,11 +1,13 @@
 package modelserving.peer;
 
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import modelserving.Model.ModelDescriptor;
 import modelserving.Serving.ServingResult;
 import org.dmg.pmml.MiningFunction;
+import org.dmg.pmml.ResultFeature;
 import org.jpmml.evaluator.Evaluator;
 import org.jpmml.evaluator.EvaluatorUtil;
 import org.jpmml.evaluator.FieldValue;
@@ -32,7 +34,12 @@ final class PmmlScorer implements Scorer {
    */
   PmmlScorer(ModelDescriptor descriptor) throws Exception {
     // The builder's default visitors parse and intern values ahead of time, as JPMML recommends for production.
-    evaluator = new LoadingModelEvaluatorBuilder().load(descriptor.getData().newInput()).build();
+    evaluator =
+        new LoadingModelEvaluatorBuilder()
+            .load(descriptor.getData().newInput())
+            // Else a tree without output fields gives its label alone.
+            .setExtraResultFeatures(EnumSet.of(ResultFeature.PROBABILITY))
+            .build();
     evaluator.verify();
     fields = evaluator.getInputFields();
     positions = fields.stream().mapToInt(field -> Features.position(field.getName())).toArray();

@@ -18,21 +18,19 @@ import java.util.zip.ZipOutputStream;
 import modelserving.Model.ModelDescriptor;
 import modelserving.Model.ModelType;
 import modelserving.Serving.ServingResult;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The peer's answers for all rows of the table against those of JPMML 1.7.3 and TensorFlow 2.20 as such. */
+/**
+ * The peer's answers: of the reference models for all rows of the table against those of JPMML 1.7.3 and TensorFlow 2.20
+ * as such, of the example's classifiers against scikit-learn's.
+ */
 final class AnswersTest {
 
   private static final Path REFERENCE = Path.of("../../../shared/reference");
+  private static final Path EXAMPLE = Path.of("../../examples/winequality");
   private static final ObjectMapper JSON = new ObjectMapper();
-
-  @BeforeAll
-  static void reference() {
-    assumeTrue(Files.isDirectory(REFERENCE), "no folder ../shared/reference with the reference models");
-  }
 
   @ParameterizedTest
   @ValueSource(strings = {"winequalityLinearRegression", "winequalityGeneralizedLinearRegressionGaussian"})
@@ -62,14 +60,33 @@ final class AnswersTest {
   @ParameterizedTest
   @ValueSource(ints = {-1, 1})
   void graph(int threads) throws Exception {
+    assumeReference();
     byte[] data = Files.readAllBytes(REFERENCE.resolve("models/optimized_WineQuality.pb"));
     assertOutputs(expected("optimized_WineQuality"), score(descriptor(ModelType.TENSORFLOW, data), threads));
   }
 
   @Test
   void savedModel() throws Exception {
+    assumeReference();
     byte[] data = zip(REFERENCE.resolve("models/saved_model"));
     assertOutputs(expected("saved_model"), score(descriptor(ModelType.TENSORFLOWSAVED, data)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"tree.pmml", "forest.pmml", "neural-network.pmml"})
+  void probabilitiesOfTheExamples(String file) throws Exception {
+    JsonNode all = JSON.readTree(EXAMPLE.resolve("models/expected.json").toFile());
+    JsonNode expected = all.get("models").get(file);
+    byte[] data = Files.readAllBytes(EXAMPLE.resolve("models").resolve(file));
+    List<ServingResult> results = score(descriptor(ModelType.PMML, data));
+    for (int index = 0; index < expected.get("prediction").size(); index++) {
+      ServingResult result = results.get(index * all.get("every").asInt());
+      assertEquals(expected.get("prediction").get(index).asText(), result.getLabel());
+      for (int label = 0; label < expected.get("classes").size(); label++) {
+        double probability = result.getProbabilitiesOrDefault(expected.get("classes").get(label).asText(), 0);
+        assertEquals(expected.get("probabilities").get(index).get(label).asDouble(), probability, 1e-9);
+      }
+    }
   }
 
   private static void assertOutputs(List<JsonNode> expected, List<ServingResult> results) {
@@ -88,7 +105,12 @@ final class AnswersTest {
     assertEquals(expected, actual, Math.abs(expected) * relative);
   }
 
+  private static void assumeReference() {
+    assumeTrue(Files.isDirectory(REFERENCE), "no folder ../shared/reference with the reference models");
+  }
+
   private static ModelDescriptor pmml(String name) throws IOException {
+    assumeReference();
     return descriptor(ModelType.PMML, Files.readAllBytes(REFERENCE.resolve("models/" + name + ".pmml")));
   }
 
@@ -121,7 +143,7 @@ final class AnswersTest {
 
   private static List<WineRow> rows() throws IOException {
     List<WineRow> rows = new ArrayList<>();
-    for (String line : Files.readAllLines(REFERENCE.resolve("winequality_red.csv"))) {
+    for (String line : Files.readAllLines(EXAMPLE.resolve("winequality_red.csv"))) {
       WineRow row = new WineRow();
       row.dataType = "wine";
       row.offset = rows.size();
@@ -132,6 +154,7 @@ final class AnswersTest {
   }
 
   private static List<JsonNode> expected(String name) throws IOException {
+    assumeReference();
     List<JsonNode> answers = new ArrayList<>();
     for (String line : Files.readAllLines(REFERENCE.resolve("expected/" + name + ".jsonl"))) {
       answers.add(JSON.readTree(line));
