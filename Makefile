@@ -109,6 +109,6 @@ swaps: setup
 	@$(PYTHON) -m bench.swaps --swaps $(SWAPS) --join $(JOIN)
 
 clean:
-	rm -rf $(VENV) jars/flink jars/kafka *.egg-info .run .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-	  .import_linter_cache
+	rm -rf $(VENV) jars/flink jars/kafka bench/java-peer/target *.egg-info .run .mypy_cache .ruff_cache .pytest_cache \
+	  .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
