@@ -1,8 +1,9 @@
-"""PMML models, evaluated by pypmml (PMML4S)."""
+"""PMML models: evaluated with NumPy where that covers the model and agrees with PMML4S, else by PMML4S (pypmml)."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
 from modelserving.runtimes.isolation import isolate
 from modelserving.runtimes.pmml4s import Evaluator, start
+from modelserving.runtimes.pmml_agreement import compare
+from modelserving.runtimes.pmml_answers import Answers
 from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, probability_column, vote_column
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
 from modelserving.runtimes.pmml_domain import domains
 from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.runtimes.pmml_votes import Ballot, count
-from modelserving.servable import RecordFailure, Scores
+from modelserving.runtimes.vectorised.coverage import NotCovered
+from modelserving.servable import Domain, RecordFailure, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
 
@@ -29,16 +34,31 @@ _ARG_MAX_METHODS = ("average", "weightedAverage", "median")
 
 
 class PmmlServable:
-    """A PMML classification or regression."""
+    """A PMML classification or regression, evaluated by PMML4S."""
 
-    def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...]) -> None:
+    engine = "PMML4S"
+
+    def __init__(
+        self,
+        document: PmmlDocument,
+        bound: tuple[BoundField, ...],
+        domain: Mapping[str, Domain],
+        engine_reason: str = "",
+    ) -> None:
         """Load `document`, which is used up thereby.
+
+        Args:
+            document: parsed.
+            bound: its inputs.
+            domain: what it says of their values.
+            engine_reason: why PMML4S evaluates it.
 
         Raises:
             ModelRejected: UNLOADABLE.
         """
         self.inputs = tuple(each.feature for each in bound)
-        self.domain = domains(document, bound)
+        self.domain = domain
+        self.engine_reason = engine_reason
         self._bound = bound
         self._names = [each.field.name for each in bound]
         self._classes = document.classes
@@ -61,7 +81,7 @@ class PmmlServable:
         rows = list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
         good = np.ones(batch.num_rows, dtype=bool)
         good[[failure.row for failure in failures]] = False
-        answers = _Answers(batch.num_rows, len(self._classes))
+        answers = Answers.blank(batch.num_rows, len(self._classes))
         for part, result in isolate(
             np.flatnonzero(good),
             lambda part: evaluator.evaluate(self._names, [rows[row] for row in part]),
@@ -72,9 +92,11 @@ class PmmlServable:
                 good[part] = False
             else:
                 self._read(answers, part, *result)
-        for row in np.flatnonzero(good & ~answers.answered(bool(self._classes))):
-            failures.append(self._unanswered(int(row), rows[row]))
-        return answers.scores(self._classes, failures)
+        return answers.scores(
+            self._classes,
+            failures,
+            lambda row: [each.feature for each, value in zip(self._bound, rows[row], strict=True) if value is None],
+        )
 
     def close(self) -> None:
         """Let the Java model go."""
@@ -82,14 +104,7 @@ class PmmlServable:
             self._evaluator.close()
             self._evaluator = None
 
-    def _unanswered(self, row: int, values: tuple[Any, ...]) -> RecordFailure:
-        absent = [each.feature for each, value in zip(self._bound, values, strict=True) if value is None]
-        if absent:
-            detail = f"the model needs {', '.join(map(repr, absent))}, which is missing"
-            return RecordFailure(row, Reason.MISSING_FEATURE, detail)
-        return RecordFailure(row, Reason.MODEL_FAILED, "the model gives no finite answer")
-
-    def _read(self, answers: _Answers, part: NDArray[np.intp], names: list[str], data: list[list[Any]]) -> None:
+    def _read(self, answers: Answers, part: NDArray[np.intp], names: list[str], data: list[list[Any]]) -> None:
         column = {name: index for index, name in enumerate(names)}
         if not self._classes:
             answers.numbers[part] = _floats([row[column[PREDICTED]] for row in data])
@@ -117,36 +132,11 @@ class PmmlServable:
         return self._class_index.get(str(value), -1)
 
 
-class _Answers:
-    """The answers to a batch while they are collected: NaN and -1 where there is none."""
-
-    def __init__(self, rows: int, classes: int) -> None:
-        self.numbers = np.full(rows, np.nan)
-        self.labels = np.full(rows, -1, dtype=np.int32)
-        self.probabilities = np.full((rows, classes), np.nan)
-
-    def answered(self, classification: bool) -> NDArray[np.bool_]:
-        return self.labels >= 0 if classification else np.isfinite(self.numbers)
-
-    def scores(self, classes: tuple[str, ...], failures: list[RecordFailure]) -> Scores:
-        rows = len(self.numbers)
-        failed = tuple(sorted(failures, key=lambda failure: failure.row))
-        if not classes:
-            return Scores(rows, numbers=np.nan_to_num(self.numbers, posinf=0.0, neginf=0.0), failures=failed)
-        answered = self.labels >= 0
-        # a tree without score distributions, for one, has a label and no probabilities
-        given = bool(answered.any()) and not np.isnan(self.probabilities[answered]).any()
-        return Scores(
-            rows,
-            classes=classes,
-            label_index=np.maximum(self.labels, 0),
-            probabilities=np.nan_to_num(self.probabilities) if given else None,
-            failures=failed,
-        )
-
-
-def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable:
+def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable | VectorisedServable:
     """Load a PMML document whose active fields are features of `data_type`.
+
+    PMML4S loads every document, and so decides what is one; it goes on to evaluate those that the vectorised
+    evaluator does not cover, or answers differently. `engine` and `engine_reason` of the servable tell which does.
 
     Raises:
         ModelRejected: UNLOADABLE, or UNSAFE for a document that is dangerous to parse.
@@ -161,12 +151,36 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable:
                 Reason.UNLOADABLE,
                 f"the descriptor's inputs differ from the model's active fields in {', '.join(sorted(given ^ fields))}",
             )
-    servable = PmmlServable(document, bound)
+    domain = domains(document, bound)
+    vectorised, reason = _vectorised(document, bound, domain)
+    servable = PmmlServable(document, bound, domain, reason)
     try:
         servable.score(_missing_record(bound))
     except KeyError as error:
         raise ModelRejected(Reason.UNLOADABLE, f"the model does not answer with {error}; simplify it") from error
-    return servable
+    if vectorised is None:
+        return servable
+    comparison = compare(vectorised, servable, {each.feature: each.field.numeric for each in bound})
+    if comparison.difference is not None:
+        servable.engine_reason = f"the vectorised evaluator answers differently: {comparison.difference}"
+        return servable
+    servable.close()
+    if comparison.incomplete_different:
+        vectorised.engine_reason += (
+            f", but for {comparison.incomplete_different} of {comparison.incomplete} that lack values or have values "
+            "that the model does not name"
+        )
+    return vectorised
+
+
+def _vectorised(
+    document: PmmlDocument, bound: tuple[BoundField, ...], domain: Mapping[str, Domain]
+) -> tuple[VectorisedServable | None, str]:
+    """The document compiled, or why it is not."""
+    try:
+        return VectorisedServable(document, bound, domain), ""
+    except NotCovered as error:
+        return None, str(error)
 
 
 def prepare(memory_bytes: int) -> None:

@@ -24,6 +24,8 @@ _NAMING = (
     ("SimplePredicate", "field", None, ("value",)),
     ("CategoricalPredictor", "name", None, ("value",)),
     ("NormDiscrete", "field", None, ("value",)),
+    ("PPCell", "predictorName", None, ("value",)),
+    ("BayesInput", "fieldName", "PairCounts", ("value",)),
     ("NormContinuous", "field", "LinearNorm", ("orig",)),
     ("UnivariateStats", "field", "NumericInfo", ("minimum", "maximum")),
 )

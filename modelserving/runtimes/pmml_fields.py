@@ -7,6 +7,7 @@ is not finite is invalid unless the document has a rule for it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,12 +66,15 @@ def _feature(field: InputField, data_type: DataType) -> Feature:
 
 
 @dataclass(slots=True)
-class _Column:
-    """A column while the rules are applied; a missing value's element in `values` means nothing."""
+class Treated:
+    """A column with the rules applied; where a value is missing or failed its element in `values` means nothing."""
 
     values: NDArray[Any]
+    """(n,) float64, or strings as objects."""
     missing: NDArray[np.bool_]
+    """(n,) missing, and not replaced."""
     failed: NDArray[np.bool_]
+    """(n,) against the rules."""
 
 
 def prepared(batch: pa.RecordBatch, bound: tuple[BoundField, ...]) -> tuple[list[list[Any]], list[RecordFailure]]:
@@ -81,18 +85,29 @@ def prepared(batch: pa.RecordBatch, bound: tuple[BoundField, ...]) -> tuple[list
         invalid value, each row once.
     """
     columns = []
-    failures: dict[int, RecordFailure] = {}
+    parts = []
     for each in bound:
         raw = batch.column(each.feature)
-        column = _treated(raw, each.field)
-        for row in np.flatnonzero(column.failed):
-            value = raw[int(row)].as_py()
-            failures.setdefault(int(row), _failure(int(row), each, value))
+        column = treated(raw, each.field)
+        parts.append((each, raw, column))
         values = column.values.tolist()
         for row in np.flatnonzero(column.missing):
             values[row] = None
         columns.append(values)
-    return columns, list(failures.values())
+    return columns, failures(parts)
+
+
+def failures(columns: Iterable[tuple[BoundField, pa.Array, Treated]]) -> list[RecordFailure]:
+    """The rows with a value against the rules, each once, for the first field that says so.
+
+    Args:
+        columns: of each field the values before and after the rules.
+    """
+    found: dict[int, RecordFailure] = {}
+    for bound, raw, column in columns:
+        for row in np.flatnonzero(column.failed).tolist():
+            found.setdefault(row, _failure(row, bound, raw[row].as_py()))
+    return list(found.values())
 
 
 def _failure(row: int, bound: BoundField, value: object) -> RecordFailure:
@@ -101,10 +116,11 @@ def _failure(row: int, bound: BoundField, value: object) -> RecordFailure:
     return RecordFailure(row, Reason.INVALID_VALUE, f"feature {bound.feature!r} is {value!r}, invalid for the model")
 
 
-def _treated(raw: pa.Array, field: InputField) -> _Column:
+def treated(raw: pa.Array, field: InputField) -> Treated:
+    """Apply the rules to the values of one field, float64 or strings."""
     values = raw.to_numpy(zero_copy_only=False)
     missing = np.array(raw.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-    column = _Column(values.copy(), missing | _among(values, field.missing_values, field), np.zeros(len(values), bool))
+    column = Treated(values.copy(), missing | _among(values, field.missing_values, field), np.zeros(len(values), bool))
     wrong = invalid(values, field) & ~column.missing
     if field.numeric:
         _treat_outliers(column, field, ~wrong & ~column.missing)
@@ -117,7 +133,7 @@ def _treated(raw: pa.Array, field: InputField) -> _Column:
     return column
 
 
-def _treat_invalid(column: _Column, field: InputField, invalid: NDArray[np.bool_]) -> None:
+def _treat_invalid(column: Treated, field: InputField, invalid: NDArray[np.bool_]) -> None:
     treatment = field.invalid_value_treatment
     if treatment == "asMissing":
         column.missing |= invalid
@@ -130,7 +146,7 @@ def _treat_invalid(column: _Column, field: InputField, invalid: NDArray[np.bool_
         column.failed |= invalid
 
 
-def _treat_outliers(column: _Column, field: InputField, valid: NDArray[np.bool_]) -> None:
+def _treat_outliers(column: Treated, field: InputField, valid: NDArray[np.bool_]) -> None:
     if field.outliers == "asIs":
         return
     low = -np.inf if field.low_value is None else field.low_value

@@ -363,7 +363,7 @@ print(Evaluator({data!r}).evaluate(["age"], [(2.0,)])[1])
 
 
 def test_close_frees_the_java_model() -> None:
-    servable = load(descriptor(document(linear("age"), AMOUNT, AGE)), SHOP)
+    servable = load(descriptor(document(linear("age"), AMOUNT.replace("double", "integer"), AGE)), SHOP)
     evaluator = weakref.ref(servable._evaluator)  # type: ignore[attr-defined]
     servable.close()
     gc.collect()

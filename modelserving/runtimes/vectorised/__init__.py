@@ -1,0 +1,5 @@
+"""A PMML evaluator that scores whole batches with NumPy.
+
+`compiled.compile_document` turns a document into an object that scores; what it does not cover it says with
+`coverage.NotCovered`, before anything is scored.
+"""

@@ -1,0 +1,194 @@
+"""A model element, on its own or in a segment, to a compiled `Model`."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelserving.runtimes.pmml_document import PmmlDocument
+from modelserving.runtimes.vectorised.answers import Answer, Model, Target
+from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Frame, Scope
+from modelserving.runtimes.vectorised.coverage import NotCovered, child, only
+from modelserving.runtimes.vectorised.expressions import define, expression
+from modelserving.runtimes.vectorised.general_regression import general_regression
+from modelserving.runtimes.vectorised.naive_bayes import naive_bayes
+from modelserving.runtimes.vectorised.neural_network import neural_network
+from modelserving.runtimes.vectorised.regression import regression
+from modelserving.runtimes.vectorised.scorecard import scorecard
+from modelserving.runtimes.vectorised.support_vectors import support_vectors
+from modelserving.runtimes.vectorised.tree_models import Trees
+
+Compiler = Callable[[ET.Element, Scope, Target], Callable[[Frame], Answer]]
+
+
+def _tree_model(element: ET.Element, scope: Scope, target: Target) -> Callable[[Frame], Answer]:
+    return Trees([element], [scope], [target]).answer
+
+
+_COMPILERS: Mapping[str, Compiler] = {
+    "RegressionModel": regression,
+    "GeneralRegressionModel": general_regression,
+    "NaiveBayesModel": naive_bayes,
+    "NeuralNetwork": neural_network,
+    "Scorecard": scorecard,
+    "SupportVectorMachineModel": support_vectors,
+    "TreeModel": _tree_model,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a document says about all its models."""
+
+    document: PmmlDocument
+    fields: Mapping[str, ET.Element]
+    """The data dictionary."""
+
+    def target(self, model: ET.Element) -> Target:
+        """What `model` predicts.
+
+        Raises:
+            NotCovered: a class of another target than the document's, or neither a class nor a number.
+        """
+        name = next(
+            (
+                field.get("name")
+                for field in model.iterfind("MiningSchema/MiningField")
+                if field.get("usageType") in ("target", "predicted")
+            ),
+            None,
+        )
+        declared = self.fields.get(name or "")
+        data_type = "double" if declared is None else declared.get("dataType", "")
+        function = model.get("functionName")
+        if function == "regression":
+            if data_type not in ("double", "float", "integer"):
+                raise NotCovered(f"a regression of type {data_type}")
+            return Target(name, data_type, ())
+        if function != "classification" or not self.document.classes or name not in (None, self.document.target):
+            raise NotCovered(f"a {function} within a model of another target")
+        return Target(
+            name, data_type, self.document.classes, declared is not None and declared.get("optype") == "ordinal"
+        )
+
+
+def compile_model(element: ET.Element, outer: Scope, head: Head) -> tuple[Model, Scope]:
+    """Compile a model element.
+
+    Returns:
+        The model, and the scope in which its outputs are to be read.
+
+    Raises:
+        NotCovered
+    """
+    # mining models hold models
+    from modelserving.runtimes.vectorised.mining import mining_model
+
+    if element.get("isScorable", "true") == "false":
+        raise NotCovered("a model that is not scorable")
+    only(element, "x-mathContext", None, "double")
+    scope, target = local_scope(element, outer), head.target(element)
+    if element.tag == "MiningModel":
+        evaluate = mining_model(element, scope, target, head)
+    elif element.tag in _COMPILERS:
+        evaluate = _COMPILERS[element.tag](element, scope, target)
+    else:
+        raise NotCovered(element.tag)
+    return Model(scope.unique(element.tag), evaluate), scope
+
+
+def local_scope(element: ET.Element, outer: Scope) -> Scope:
+    """The scope within a model, with its derived fields.
+
+    Raises:
+        NotCovered: a nested mining schema that changes values.
+    """
+    scope = outer.inner()
+    transformations = element.find("LocalTransformations")
+    if transformations is not None:
+        for field in transformations.findall("DerivedField"):
+            define(field, scope)
+    return scope
+
+
+def refuse_rules(element: ET.Element) -> None:
+    """Refuse a nested mining schema that changes values: the document's rules are those of its outer model.
+
+    Raises:
+        NotCovered
+    """
+    for field in child(element, "MiningSchema"):
+        only(field, "missingValueReplacement", None)
+        only(field, "missingValueTreatment", None, "asIs")
+        only(field, "outliers", None, "asIs")
+
+
+def define_outputs(element: ET.Element, model: Model, own: Scope, target: Target, visible: Scope) -> None:
+    """Make the output fields of a segment's model visible to later segments.
+
+    https://dmg.org/pmml/v4-4-1/Output.html. A feature that is not covered stays undefined, so that only a model that
+    reads it is refused.
+    """
+    scope = own.inner()
+    for field in element.iterfind("Output/OutputField"):
+        name, feature = field.get("name", ""), field.get("feature", "predictedValue")
+        made: tuple[str, Callable[[Frame], Column]] | None = None
+        if feature == "predictedValue":
+            made = _predicted(model, target, visible)
+        elif feature == "probability" and field.get("value") in target.classes:
+            made = "double", _probability(model, target.classes.index(field.get("value", "")))
+        elif feature == "transformedValue" and len(field) == 1:
+            compiled = expression(field[0], scope)
+            made = compiled.data_type, compiled.column
+        if made is not None:
+            data_type, column = _typed(field, *made)
+            for each in (scope, visible):
+                each.define(name, data_type, column)
+
+
+def _typed(
+    field: ET.Element, data_type: str, column: Callable[[Frame], Column]
+) -> tuple[str, Callable[[Frame], Column]]:
+    wanted = field.get("dataType", data_type)
+    if wanted == data_type or (wanted == "double" and data_type in ("float", "integer")):
+        return wanted, column
+    if wanted == "float" and data_type == "double":
+
+        def single(frame: Frame) -> Column:
+            given = column(frame)
+            return Column(given.values.astype(np.float32).astype(np.float64), given.missing)
+
+        return wanted, single
+    raise NotCovered(f"OutputField of type {wanted} from a value of type {data_type}")
+
+
+def _predicted(model: Model, target: Target, scope: Scope) -> tuple[str, Callable[[Frame], Column]]:
+    if not target.classes:
+        return "double", lambda frame: _number(model.answer(frame).numbers)
+    codes = np.array([*(scope.vocabulary.add(name) for name in target.classes), UNKNOWN], dtype=np.int32)
+
+    def label(frame: Frame) -> Column:
+        labels = model.answer(frame).labels
+        if labels is None:
+            raise TypeError("a classification without labels")
+        return Column(codes[labels], labels < 0)
+
+    return "string", label
+
+
+def _probability(model: Model, index: int) -> Callable[[Frame], Column]:
+    def probability(frame: Frame) -> Column:
+        probabilities = model.answer(frame).probabilities
+        return _number(None if probabilities is None else probabilities[:, index])
+
+    return probability
+
+
+def _number(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None) -> Column:
+    if values is None:
+        raise TypeError("a model without the answer that is read")
+    missing = np.isnan(values)
+    return Column(values, missing if missing.any() else None)
