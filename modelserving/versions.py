@@ -60,15 +60,12 @@ def serving(state: AdmissionState) -> KnownVersion | None:
 
 
 def repeats(state: AdmissionState, version: KnownVersion) -> bool:
-    """Whether the newest descriptor, the serving or a scheduled one, is sent again; the serving one is so as of now.
-
-    What is scheduled stays so: who sends the serving one again, perhaps for want of an answer, calls off nothing.
-    """
-    now_serving = serving(state)
-    if now_serving is not None and now_serving.fingerprint == version.fingerprint:
-        now_serving.activation_ms = version.activation_ms
-        return True
-    return bool(state.scheduled) and state.scheduled[-1].fingerprint == version.fingerprint
+    """Whether the newest descriptor, the scheduled or else the serving one, is sent again; if so it is as of now."""
+    newest = state.scheduled[-1] if state.scheduled else serving(state)
+    if newest is None or newest.fingerprint != version.fingerprint:
+        return False
+    newest.activation_ms = version.activation_ms
+    return True
 
 
 def conflicting(state: AdmissionState, version: KnownVersion, *, activation_ms: int) -> KnownVersion | None:
