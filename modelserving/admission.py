@@ -17,7 +17,7 @@ from modelserving.events import ADMISSION, LONGEST_DETAIL, model_event
 from modelserving.rejections import encode_rejected
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason
-from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision, KnownVersion, Retirement
+from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision, Engine, KnownVersion, Retirement
 
 DECISION_SCHEMA = 2
 
@@ -29,8 +29,8 @@ class Gate(Protocol):
         """The complete descriptor. Raises `ModelRejected`."""
         ...
 
-    def check(self, complete: ModelDescriptor) -> None:
-        """Load and probe the model. Raises `ModelRejected` if it must not serve."""
+    def check(self, complete: ModelDescriptor) -> Engine:
+        """Load and probe the model; what evaluates it. Raises `ModelRejected` if it must not serve."""
         ...
 
 
@@ -60,15 +60,14 @@ class Admission:
     clock_ms: Callable[[], int]
     """Epoch milliseconds."""
 
-    def admit(self, descriptor: ModelDescriptor) -> ModelDescriptor:
-        """The complete descriptor of a parsed one that passes the checks which need no history.
+    def admit(self, descriptor: ModelDescriptor, offset: int) -> AdmittedModel:
+        """The model of a parsed descriptor at its offset on the log, if it passes the checks that need no history.
 
         Raises:
             ModelRejected: its data type is not configured, its bytes cannot be had, or it does not pass the gate.
         """
         complete = self.complete(descriptor)
-        self.gate.check(complete)
-        return complete
+        return AdmittedModel(offset=offset, descriptor=complete, engine=self.gate.check(complete))
 
     def complete(self, descriptor: ModelDescriptor) -> ModelDescriptor:
         """The parsed descriptor with its model's bytes, sha256 and version.
@@ -97,10 +96,10 @@ class Admission:
                 state.no_ops += 1
                 return Verdict()
             versions.check_conflict(state, version, activation_ms=descriptor.activation_ms)
-            self.gate.check(descriptor)
+            engine = self.gate.check(descriptor)
         except ModelRejected as fault:
             return self._reject(fault, message, descriptor, position)
-        admitted = AdmittedModel(offset=position.offset, descriptor=descriptor)
+        admitted = AdmittedModel(offset=position.offset, descriptor=descriptor, engine=engine)
         if version.activation_ms > self.clock_ms() and descriptor.activation_ms:
             dropped = versions.schedule(state, version)
             events = (

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from modelserving.errors import ModelRejected
 from modelserving.servable import Servable
-from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.state_pb2 import AdmittedModel
 
@@ -31,14 +30,14 @@ class BackgroundLoader:
     """Loads models one after the other in a thread of its own; for each data type only the newest that was asked for.
 
     Args:
-        load: makes a servable of a complete descriptor, ready to score; raises `ModelRejected`.
+        load: makes a servable of a model with its bytes, ready to score; raises `ModelRejected`.
         limit_s: a load that takes longer is given up. Its thread cannot be ended and is left behind; another goes on.
         clock_s: seconds that only grow.
     """
 
     def __init__(
         self,
-        load: Callable[[ModelDescriptor], Servable],
+        load: Callable[[AdmittedModel], Servable],
         limit_s: float,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -141,7 +140,7 @@ class BackgroundLoader:
 
     def _attempt(self, admitted: AdmittedModel) -> Loaded:
         try:
-            return Loaded(admitted, servable=self._load(admitted.descriptor))
+            return Loaded(admitted, servable=self._load(admitted))
         except ModelRejected as fault:
             return Loaded(admitted, fault=fault)
         except Exception as error:  # noqa: BLE001 - a thread that ended would load nothing more

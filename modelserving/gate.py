@@ -21,6 +21,7 @@ from modelserving.probe import probe_batch
 from modelserving.servable import RecordFailure, Scores, Servable
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
 
 LARGE_BATCH_ROWS = 1024
 
@@ -52,13 +53,18 @@ class Phase(Enum):
         return limits.probe_s if self is Phase.PROBE else limits.load_s
 
 
-def load_warm(descriptor: ModelDescriptor, data_type: DataType) -> Servable:
+def load_warm(descriptor: ModelDescriptor, data_type: DataType, engine: Engine) -> Servable:
     """Load a complete descriptor for its data type, and score with it so that nothing is left to trace or compile.
+
+    Args:
+        descriptor: with its bytes.
+        data_type: what it is for.
+        engine: what `check` found.
 
     Raises:
         ModelRejected: it cannot be loaded.
     """
-    servable = _load(descriptor, data_type)
+    servable = _load(descriptor, data_type, engine)
     try:
         probe = probe_batch(data_type, servable)
         for batch in (probe, *_other_sizes(probe)):
@@ -75,7 +81,7 @@ def check(
     limits: GateLimits,
     announce: Callable[[Phase], None] = lambda _: None,
     clock_s: Callable[[], float] = time.monotonic,
-) -> None:
+) -> Engine:
     """Take a complete descriptor through the gate.
 
     Of samples that the data type names, each must be answered. Of generated rows some may be turned away as the
@@ -87,6 +93,9 @@ def check(
         limits: what it may take; memory and the time to load are watched by the sandbox.
         announce: told of each phase as it begins.
         clock_s: seconds that only grow.
+
+    Returns:
+        What evaluates it.
 
     Raises:
         ModelRejected: what loading raises, or FAILED_GATE.
@@ -108,6 +117,7 @@ def check(
         announce(Phase.WARM)
         for batch in _other_sizes(probe):
             _score(servable, batch)
+        return Engine(name=servable.engine, reason=servable.engine_reason)
     finally:
         servable.close()
 
@@ -122,9 +132,9 @@ def too_long(phase: Phase, limits: GateLimits) -> ModelRejected:
     return failed(f"it took longer than {phase.limit_s(limits):g} s {phase.value}")
 
 
-def _load(descriptor: ModelDescriptor, data_type: DataType) -> Servable:
+def _load(descriptor: ModelDescriptor, data_type: DataType, engine: Engine | None = None) -> Servable:
     try:
-        return loader.load(descriptor, data_type)
+        return loader.load(descriptor, data_type, engine)
     except ModelRejected:
         raise
     except Exception as error:  # a model's bytes may make a library raise anything

@@ -10,9 +10,11 @@ from modelserving.errors import ModelRejected
 from modelserving.servable import Servable
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
 
-Loader = Callable[[ModelDescriptor, DataType], Servable]
-"""Loads a descriptor whose `data` is set, for a data type. Raises `ModelRejected` (UNLOADABLE or UNSAFE)."""
+Loader = Callable[[ModelDescriptor, DataType, Engine | None], Servable]
+"""Loads a descriptor whose `data` is set, for a data type, with the engine that was found for it when it was tried; if
+none was, it finds out. Raises `ModelRejected` (UNLOADABLE or UNSAFE)."""
 
 LOADERS: Mapping[ModelType, str] = {
     ModelType.PMML: "modelserving.runtimes.pmml",
@@ -22,8 +24,8 @@ LOADERS: Mapping[ModelType, str] = {
 """Model type → module whose `load` is its `Loader`; imported at first use, since the libraries behind are heavy."""
 
 
-def load(descriptor: ModelDescriptor, data_type: DataType) -> Servable:
-    """Load `descriptor` (complete: `data` set) with the loader of its type.
+def load(descriptor: ModelDescriptor, data_type: DataType, engine: Engine | None = None) -> Servable:
+    """Load `descriptor` (complete: `data` set) with the loader of its type; see `Loader`.
 
     Raises:
         ModelRejected: no loader for the type, or the loader refused the model.
@@ -35,7 +37,7 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> Servable:
             Reason.UNLOADABLE, f"no runtime for model type {descriptor.modeltype}; publish one of {known}"
         )
     loader: Loader = import_module(module).load
-    return loader(descriptor, data_type)
+    return loader(descriptor, data_type, engine)
 
 
 def prepare(model_type: ModelType, memory_bytes: int) -> None:

@@ -44,13 +44,13 @@ class ServableManager:
     """Loads, swaps and frees the servables of one parallel instance; used from one thread.
 
     Args:
-        load: makes a servable of a complete descriptor, ready to score; called in the background.
+        load: makes a servable of a model with its bytes, ready to score; called in the background.
         clock_s: seconds that only grow.
     """
 
     def __init__(
         self,
-        load: Callable[[ModelDescriptor], Servable],
+        load: Callable[[AdmittedModel], Servable],
         limits: ManagerLimits,
         on_event: OnEvent,
         clock_s: Callable[[], float] = time.monotonic,
@@ -157,7 +157,7 @@ class ServableManager:
             self._loader.discard(gone.servable)
         self._failed.pop(data_type, None)
         self._retired.discard(data_type)
-        self._on_event(EventKind.SERVING, live.descriptor, live.offset, "")
+        self._on_event(EventKind.SERVING, live.descriptor, live.offset, _evaluated_by(servable))
 
     def _fail(self, loaded: Loaded) -> None:
         # It passed admission, so this instance is at fault (memory, disk): the last good version goes on.
@@ -191,6 +191,11 @@ class ServableManager:
         if live is not None:
             self._on_event(EventKind.REPLACED, live.descriptor, live.offset, "retired, and nothing takes its place")
             self._loader.discard(live.servable)
+
+
+def _evaluated_by(servable: Servable) -> str:
+    reason = f": {servable.engine_reason}" if servable.engine_reason else ""
+    return f"evaluated by {servable.engine}{reason}"
 
 
 def _same(one: AdmittedModel | None, other: AdmittedModel) -> bool:

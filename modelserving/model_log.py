@@ -99,7 +99,7 @@ def _consumer(bootstrap_servers: str, topic: str) -> Iterator[KafkaConsumer]:
 
 def _admit(admission: Admission, offset: int, message: bytes | None) -> AdmittedModel | None:
     try:
-        return AdmittedModel(offset=offset, descriptor=admission.admit(descriptors.parse(message)))
+        return admission.admit(descriptors.parse(message), offset)
     except ModelRejected as fault:
         log.info("cold start passes over the model at offset %d: %.500s", offset, fault)
         return None

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -30,8 +31,11 @@ from modelserving.sandbox_messages import Channel, Kind
 from modelserving.scratch import ScratchFolder
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason, Rejected
+from modelserving.wire.state_pb2 import Engine
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A", ModelDescriptor, Engine)
 
 START_S = 120.0
 """For a fresh process to be ready; generous, since it is no model's fault if it takes long."""
@@ -78,20 +82,20 @@ class Sandbox:
         """
         if descriptor.WhichOneof("model") == "data":  # nothing to fetch, and nothing of it is read but its sha256
             return descriptors.complete(descriptor, self._sources)
-        fetched = self._try(Kind.FETCH, descriptor)
+        fetched = self._try(Kind.FETCH, descriptor, ModelDescriptor)
         done = ModelDescriptor()
         done.CopyFrom(descriptor)
         done.data, done.sha256, done.version = fetched.data, fetched.sha256, fetched.version
         return done
 
-    def check(self, complete: ModelDescriptor) -> None:
+    def check(self, complete: ModelDescriptor) -> Engine:
         """Take a complete descriptor through the gate (`gate.check`).
 
         Raises:
             ModelRejected: it does not pass; FAILED_GATE also if it hangs, eats memory or ends its process.
             SandboxError: the sandbox cannot be used.
         """
-        self._try(Kind.CHECK, complete)
+        return self._try(Kind.CHECK, complete, Engine)
 
     def close(self) -> None:
         """End the process; a model that is being tried meanwhile gets no verdict but a SandboxError."""
@@ -101,12 +105,12 @@ class Sandbox:
         if process is not None:
             process.end()
 
-    def _try(self, kind: Kind, descriptor: ModelDescriptor) -> ModelDescriptor:
+    def _try(self, kind: Kind, descriptor: ModelDescriptor, answer: type[A]) -> A:
         request = descriptor.SerializeToString()
         for _ in range(_STARTS):
             process = self._running()
             try:
-                return process.ask(kind, request)
+                return process.ask(kind, request, answer)
             except _NotBegunError as error:
                 log.warning("process %d of the sandbox is of no use: %s", process.pid, error)
             except ModelRejected as fault:
@@ -170,8 +174,8 @@ class _Process:
         self.spent = False
         self._channel = Channel(ours)
 
-    def ask(self, kind: Kind, request: bytes) -> ModelDescriptor:
-        """Have a model tried.
+    def ask(self, kind: Kind, request: bytes, wanted: type[A]) -> A:
+        """Have a model tried; the answer is a message of the `wanted` class.
 
         Raises:
             ModelRejected: the process says so, or the model made it exceed a limit or end.
@@ -192,7 +196,7 @@ class _Process:
                 phase = _next_phase(phase, frame[1])
                 deadline = running_s(self.pid) + phase.limit_s(self._limits) + _GRACE_S
             elif frame is not None:
-                answer = _answer(phase, *frame)
+                answer = _answer(phase, wanted, *frame)
                 self._growth += resident - before
                 self.spent = self._growth > MAX_GROWTH_BYTES
                 if isinstance(answer, ModelRejected):
@@ -272,10 +276,10 @@ def _next_phase(phase: Phase | None, name: bytes) -> Phase:
     return begins
 
 
-def _answer(phase: Phase | None, kind: Kind, payload: bytes) -> ModelDescriptor | ModelRejected:
+def _answer(phase: Phase | None, wanted: type[A], kind: Kind, payload: bytes) -> A | ModelRejected:
     try:
         if kind is Kind.DONE and phase is not None:
-            return ModelDescriptor.FromString(payload)
+            return wanted.FromString(payload)
         if kind is Kind.REJECTED and phase is not None:
             rejected = Rejected.FromString(payload)
             if rejected.reason in Reason.values():

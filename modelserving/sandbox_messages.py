@@ -24,7 +24,7 @@ class Kind(IntEnum):
     READY = 4  # from the process: nothing
     PHASE = 5  # from the process: the name of a gate.Phase that begins
     REJECTED = 6  # from the process: a Rejected with reason and detail
-    DONE = 7  # from the process: a ModelDescriptor with what was fetched; nothing where nothing was
+    DONE = 7  # from the process: a ModelDescriptor with what was fetched, or the Engine of a model that passed
 
 
 class Channel:

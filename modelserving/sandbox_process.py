@@ -56,8 +56,8 @@ class _Tries:
     def _check(self, descriptor: ModelDescriptor) -> bytes:
         self._prepare(descriptor.modeltype)
         data_type = self._data_types[descriptor.dataType]
-        gate.check(descriptor, data_type, self._limits, self._announce, partial(running_s, os.getpid()))
-        return b""
+        engine = gate.check(descriptor, data_type, self._limits, self._announce, partial(running_s, os.getpid()))
+        return engine.SerializeToString()
 
     def _prepare(self, model_type: ModelType) -> None:
         if model_type not in self._prepared:

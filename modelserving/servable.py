@@ -93,6 +93,16 @@ class Servable(Protocol):
         """What the model says of the values of its inputs, by feature name; an input may be absent."""
         ...
 
+    @property
+    def engine(self) -> str:
+        """What evaluates the model."""
+        ...
+
+    @property
+    def engine_reason(self) -> str:
+        """Why this one does, where there is a choice; else empty."""
+        ...
+
     def score(self, batch: pa.RecordBatch) -> Scores:
         """Score a batch that holds at least the columns `inputs`: float64, or string for categorical features.
 

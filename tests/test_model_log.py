@@ -18,6 +18,7 @@ from modelserving.model_history import NewestModel
 from modelserving.model_log import message_at, newest_models, newest_models_once
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.state_pb2 import Engine
 from tests.core.model_logs import DATA_TYPES, FakeGate, model, retirement
 from tests.kafka_client import produce
 from tests.model_cases import MALFORMED
@@ -157,10 +158,10 @@ def test_models_deleted_while_they_are_read(send: Send, broker: LocalBroker, top
     send(model(b"1"), model(b"2"), model(b"bad 3"), model(b"4", "beer"))
 
     class Deleting(FakeGate):
-        def check(self, complete: ModelDescriptor) -> None:
+        def check(self, complete: ModelDescriptor) -> Engine:
             if complete.data == b"bad 3":
                 delete_before(broker, topics, 2)
-            super().check(complete)
+            return super().check(complete)
 
     judge = Admission(DATA_TYPES, Deleting(), lambda _: None, lambda: NOW_MS)
     models = newest_models(broker.bootstrap_servers, topics.models, judge)

@@ -22,7 +22,7 @@ from modelserving.model_history import NewestModel
 from modelserving.model_log import message_at, newest_models_once
 from modelserving.sandbox import Sandbox
 from modelserving.servable import Servable
-from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.state_pb2 import AdmittedModel
 
 
 def clock_us() -> int:
@@ -69,20 +69,21 @@ def _newest_models(options: JobOptions) -> dict[str, NewestModel]:
         gate.close()
 
 
-def _loading(data_types: DataTypes) -> Callable[[ModelDescriptor], Servable]:
+def _loading(data_types: DataTypes) -> Callable[[AdmittedModel], Servable]:
     known: set[int] = set()
     # One for each thread that loads: a load that never ends keeps only its own.
     behind = threading.local()
 
-    def load(descriptor: ModelDescriptor) -> Servable:
+    def load(admitted: AdmittedModel) -> Servable:
+        descriptor, engine = admitted.descriptor, admitted.engine
         data_type = data_types[descriptor.dataType]
         if descriptor.modeltype in known:
             if not hasattr(behind, "thread"):
                 behind.thread = LowPriorityThread()
-            servable: Servable = behind.thread.run(partial(load_warm, descriptor, data_type))
+            servable: Servable = behind.thread.run(partial(load_warm, descriptor, data_type, engine))
             return servable
         # The first of its type brings the runtime's own threads, with which all of its models score.
-        servable = load_warm(descriptor, data_type)
+        servable = load_warm(descriptor, data_type, engine)
         known.add(descriptor.modeltype)
         # The modules that a runtime brought stay: from now on no collection looks at them.
         gc.collect()

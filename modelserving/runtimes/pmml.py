@@ -26,6 +26,7 @@ from modelserving.runtimes.vectorised.coverage import NotCovered
 from modelserving.servable import Domain, RecordFailure, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
 
 _SMALLEST_HEAP_BYTES = 64 * 1024 * 1024
 
@@ -132,11 +133,15 @@ class PmmlServable:
         return self._class_index.get(str(value), -1)
 
 
-def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable | VectorisedServable:
+def load(
+    descriptor: ModelDescriptor, data_type: DataType, engine: Engine | None = None
+) -> PmmlServable | VectorisedServable:
     """Load a PMML document whose active fields are features of `data_type`.
 
     PMML4S loads every document, and so decides what is one; it goes on to evaluate those that the vectorised
     evaluator does not cover, or answers differently. `engine` and `engine_reason` of the servable tell which does.
+    Where the same bytes have been through all this, `engine` says with what result, and the other engine need not load
+    them.
 
     Raises:
         ModelRejected: UNLOADABLE, or UNSAFE for a document that is dangerous to parse.
@@ -152,7 +157,15 @@ def load(descriptor: ModelDescriptor, data_type: DataType) -> PmmlServable | Vec
                 f"the descriptor's inputs differ from the model's active fields in {', '.join(sorted(given ^ fields))}",
             )
     domain = domains(document, bound)
-    vectorised, reason = _vectorised(document, bound, domain)
+    known = "" if engine is None else engine.name
+    vectorised, reason = (
+        (None, "" if engine is None else engine.reason)
+        if known == PmmlServable.engine
+        else _vectorised(document, bound, domain)
+    )
+    if vectorised is not None and engine is not None and known == vectorised.engine:
+        vectorised.engine_reason = engine.reason
+        return vectorised
     servable = PmmlServable(document, bound, domain, reason)
     try:
         servable.score(_missing_record(bound))

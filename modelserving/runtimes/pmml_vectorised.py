@@ -16,7 +16,8 @@ from modelserving.servable import Domain, Scores
 class VectorisedServable:
     """A PMML classification or regression, compiled."""
 
-    engine = "vectorised"
+    engine = "vectorised-1"
+    """The number is raised with each change of what is answered: models in a state are then compared anew."""
 
     def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...], domain: Mapping[str, Domain]) -> None:
         """Compile `document`, which stays as it is; `domain` is that of its inputs.

@@ -19,6 +19,7 @@ from modelserving.runtimes.tensorflow_matrix import MatrixModel, check_input, in
 from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
 
 DEFAULT_TAG = "serve"
 DEFAULT_SIGNATURE = "serving_default"
@@ -26,6 +27,9 @@ DEFAULT_SIGNATURE = "serving_default"
 
 class SavedModelServable:
     """The concrete function of one signature; holds the variables until `close`."""
+
+    engine = "TensorFlow"
+    engine_reason = ""
 
     def __init__(self, model: MatrixModel) -> None:
         self._model: MatrixModel | None = model
@@ -43,7 +47,11 @@ class SavedModelServable:
         self._model = None
 
 
-def load(descriptor: ModelDescriptor, data_type: DataType) -> SavedModelServable:
+def load(
+    descriptor: ModelDescriptor,
+    data_type: DataType,
+    engine: Engine | None = None,  # noqa: ARG001 - there is one
+) -> SavedModelServable:
     """Load a SavedModel from an archive of its folder.
 
     The signature is `descriptor.signature`, else the sole one, else `serving_default`; its input and output are the

@@ -14,10 +14,14 @@ from modelserving.runtimes.tensorflow_matrix import MatrixModel, check_input, in
 from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
 
 
 class GraphServable:
     """A graph in a session of its own, kept until `close`."""
+
+    engine = "TensorFlow"
+    engine_reason = ""
 
     def __init__(self, model: MatrixModel, session: Any) -> None:
         self._model: MatrixModel | None = model
@@ -39,7 +43,11 @@ class GraphServable:
             self._session = None
 
 
-def load(descriptor: ModelDescriptor, data_type: DataType) -> GraphServable:
+def load(
+    descriptor: ModelDescriptor,
+    data_type: DataType,
+    engine: Engine | None = None,  # noqa: ARG001 - there is one
+) -> GraphServable:
     """Load a frozen graph.
 
     Its input is `descriptor.input_tensor`, else its sole placeholder; its output `descriptor.output_tensor`, else the

@@ -15,27 +15,29 @@ _sym_db = _symbol_database.Default()
 from modelserving.wire import model_pb2 as model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstate.proto\x12\x12modelserving.state\x1a\x0bmodel.proto\"b\n\rAdmittedModel\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x31\n\ndescriptor\x18\x02 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06pieces\x18\x03 \x01(\x05\":\n\nModelPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x99\x01\n\x0cServingState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x32\n\x07serving\x18\x02 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x34\n\tlast_good\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0f\n\x07\x64\x65\x63ided\x18\x04 \x01(\x03\"\x8a\x01\n\x0cKnownVersion\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x15\n\ractivation_ms\x18\x06 \x01(\x03\x12\x0f\n\x07retired\x18\x07 \x01(\x08\"\xfb\x01\n\x0e\x41\x64missionState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x16\n\x0e\x61pplied_offset\x18\x02 \x01(\x03\x12.\n\x07serving\x18\x03 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06no_ops\x18\x04 \x01(\x03\x12\x32\n\x08versions\x18\x05 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x33\n\tscheduled\x18\x06 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x18\n\x10last_good_offset\x18\x07 \x01(\x03\"7\n\x0ePendingMessage\x12\x14\n\x0ctimestamp_ms\x18\x01 \x01(\x03\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"\xe0\x01\n\x08\x44\x65\x63ision\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12\x33\n\x08\x61\x64mitted\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12/\n\x07retired\x18\x05 \x01(\x0b\x32\x1e.modelserving.state.Retirement\x12\x0c\n\x04tick\x18\x06 \x01(\x08\x12-\n\x05piece\x18\x07 \x01(\x0b\x32\x1e.modelserving.state.ModelPiece\"<\n\nRetirement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07serving\x18\x03 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstate.proto\x12\x12modelserving.state\x1a\x0bmodel.proto\"\x8e\x01\n\rAdmittedModel\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x31\n\ndescriptor\x18\x02 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06pieces\x18\x03 \x01(\x05\x12*\n\x06\x65ngine\x18\x04 \x01(\x0b\x32\x1a.modelserving.state.Engine\"&\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\":\n\nModelPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x99\x01\n\x0cServingState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x32\n\x07serving\x18\x02 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x34\n\tlast_good\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0f\n\x07\x64\x65\x63ided\x18\x04 \x01(\x03\"\x8a\x01\n\x0cKnownVersion\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x15\n\ractivation_ms\x18\x06 \x01(\x03\x12\x0f\n\x07retired\x18\x07 \x01(\x08\"\xfb\x01\n\x0e\x41\x64missionState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x16\n\x0e\x61pplied_offset\x18\x02 \x01(\x03\x12.\n\x07serving\x18\x03 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06no_ops\x18\x04 \x01(\x03\x12\x32\n\x08versions\x18\x05 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x33\n\tscheduled\x18\x06 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x18\n\x10last_good_offset\x18\x07 \x01(\x03\"7\n\x0ePendingMessage\x12\x14\n\x0ctimestamp_ms\x18\x01 \x01(\x03\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"\xe0\x01\n\x08\x44\x65\x63ision\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12\x33\n\x08\x61\x64mitted\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12/\n\x07retired\x18\x05 \x01(\x0b\x32\x1e.modelserving.state.Retirement\x12\x0c\n\x04tick\x18\x06 \x01(\x08\x12-\n\x05piece\x18\x07 \x01(\x0b\x32\x1e.modelserving.state.ModelPiece\"<\n\nRetirement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07serving\x18\x03 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADMITTEDMODEL']._serialized_start=48
-  _globals['_ADMITTEDMODEL']._serialized_end=146
-  _globals['_MODELPIECE']._serialized_start=148
-  _globals['_MODELPIECE']._serialized_end=206
-  _globals['_SERVINGSTATE']._serialized_start=209
-  _globals['_SERVINGSTATE']._serialized_end=362
-  _globals['_KNOWNVERSION']._serialized_start=365
-  _globals['_KNOWNVERSION']._serialized_end=503
-  _globals['_ADMISSIONSTATE']._serialized_start=506
-  _globals['_ADMISSIONSTATE']._serialized_end=757
-  _globals['_PENDINGMESSAGE']._serialized_start=759
-  _globals['_PENDINGMESSAGE']._serialized_end=814
-  _globals['_DECISION']._serialized_start=817
-  _globals['_DECISION']._serialized_end=1041
-  _globals['_RETIREMENT']._serialized_start=1043
-  _globals['_RETIREMENT']._serialized_end=1103
+  _globals['_ADMITTEDMODEL']._serialized_start=49
+  _globals['_ADMITTEDMODEL']._serialized_end=191
+  _globals['_ENGINE']._serialized_start=193
+  _globals['_ENGINE']._serialized_end=231
+  _globals['_MODELPIECE']._serialized_start=233
+  _globals['_MODELPIECE']._serialized_end=291
+  _globals['_SERVINGSTATE']._serialized_start=294
+  _globals['_SERVINGSTATE']._serialized_end=447
+  _globals['_KNOWNVERSION']._serialized_start=450
+  _globals['_KNOWNVERSION']._serialized_end=588
+  _globals['_ADMISSIONSTATE']._serialized_start=591
+  _globals['_ADMISSIONSTATE']._serialized_end=842
+  _globals['_PENDINGMESSAGE']._serialized_start=844
+  _globals['_PENDINGMESSAGE']._serialized_end=899
+  _globals['_DECISION']._serialized_start=902
+  _globals['_DECISION']._serialized_end=1126
+  _globals['_RETIREMENT']._serialized_start=1128
+  _globals['_RETIREMENT']._serialized_end=1188
 # @@protoc_insertion_point(module_scope)

@@ -7,14 +7,24 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AdmittedModel(_message.Message):
-    __slots__ = ("offset", "descriptor", "pieces")
+    __slots__ = ("offset", "descriptor", "pieces", "engine")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
     PIECES_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
     offset: int
     descriptor: _model_pb2.ModelDescriptor
     pieces: int
-    def __init__(self, offset: _Optional[int] = ..., descriptor: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., pieces: _Optional[int] = ...) -> None: ...
+    engine: Engine
+    def __init__(self, offset: _Optional[int] = ..., descriptor: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., pieces: _Optional[int] = ..., engine: _Optional[_Union[Engine, _Mapping]] = ...) -> None: ...
+
+class Engine(_message.Message):
+    __slots__ = ("name", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ModelPiece(_message.Message):
     __slots__ = ("offset", "number", "data")

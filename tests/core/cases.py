@@ -79,6 +79,8 @@ class FakeServable:
     before: Callable[[pa.RecordBatch], Sequence[RecordFailure]] = lambda _: ()
     calls: int = 0
     domain: Mapping[str, Domain] = field(default_factory=dict)
+    engine: str = "fake"
+    engine_reason: str = ""
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         self.calls += 1

@@ -34,7 +34,8 @@ class Loads:
         self._releases: dict[str, threading.Event] = {}
         self._inputs = load_data_types()["wine"].feature_names
 
-    def __call__(self, descriptor: ModelDescriptor) -> Servable:
+    def __call__(self, model: AdmittedModel) -> Servable:
+        descriptor = model.descriptor
         self.data[descriptor.version] = descriptor.data
         self.begun.append(descriptor.version)
         release = self._releases.get(descriptor.version)

@@ -12,7 +12,7 @@ from modelserving.descriptors import ModelSources, complete
 from modelserving.errors import ModelRejected
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason
-from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, ServingState
+from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Engine, ServingState
 from tests.model_cases import changed
 
 DATA_TYPES = DataTypes((*load_data_types(), DataType("beer", (Feature("alcohol"),))))
@@ -35,10 +35,11 @@ class FakeGate:
         fetched.data = self.locations[descriptor.location]
         return complete(fetched, ModelSources())
 
-    def check(self, complete: ModelDescriptor) -> None:
+    def check(self, complete: ModelDescriptor) -> Engine:
         self.checked.append(complete.data)
         if complete.data.startswith(b"bad"):
             raise ModelRejected(Reason.UNLOADABLE, "this one is bad")
+        return Engine(name="fake")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from modelserving.events import ADMISSION, LONGEST_DETAIL
 from modelserving.gate import GateLimits
 from modelserving.wire.model_pb2 import Answer, ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, Reason, Rejected
-from modelserving.wire.state_pb2 import AdmissionState
+from modelserving.wire.state_pb2 import AdmissionState, Engine
 from tests.core.model_logs import DATA_TYPES, START_MS, FakeGate, Log, kinds, model, retirement
 from tests.flink.messages import example_model
 from tests.model_cases import GOOD, LINEAR, MALFORMED, UNLOADABLE, changed
@@ -49,8 +49,8 @@ def test_malformed(bad: bytes | None) -> None:
 class InProcess(FakeGate):
     """The gate without its sandbox."""
 
-    def check(self, complete: ModelDescriptor) -> None:
-        gate.check(complete, DATA_TYPES[complete.dataType], GateLimits())
+    def check(self, complete: ModelDescriptor) -> Engine:
+        return gate.check(complete, DATA_TYPES[complete.dataType], GateLimits())
 
 
 @pytest.mark.parametrize("bad", UNLOADABLE.values(), ids=UNLOADABLE.keys())
@@ -254,17 +254,19 @@ class TestReceived:
 
 def test_admit_judges_without_history() -> None:
     log = Log()
-    complete = log.judge.admit(ModelDescriptor.FromString(model(b"first")))
+    admitted = log.judge.admit(ModelDescriptor.FromString(model(b"first")), 7)
+    assert (admitted.offset, admitted.engine.name) == (7, "fake")
+    complete = admitted.descriptor
     assert (complete.data, complete.version) == (b"first", complete.sha256[:12])
     with pytest.raises(ModelRejected, match="bad"):
-        log.judge.admit(ModelDescriptor.FromString(model(b"bad")))
+        log.judge.admit(ModelDescriptor.FromString(model(b"bad")), 7)
     with pytest.raises(ModelRejected, match="not configured"):
-        log.judge.admit(ModelDescriptor.FromString(model(b"first", "stranger")))
+        log.judge.admit(ModelDescriptor.FromString(model(b"first", "stranger")), 7)
 
 
 def test_a_fault_of_the_gate_itself_is_not_hidden() -> None:
     class Broken(FakeGate):
-        def check(self, complete: ModelDescriptor) -> None:
+        def check(self, complete: ModelDescriptor) -> Engine:
             raise ZeroDivisionError(complete.name)
 
     with pytest.raises(ZeroDivisionError):

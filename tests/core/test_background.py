@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from modelserving.background import BackgroundLoader, Loaded
 from modelserving.servable import Servable
-from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import AdmittedModel
 from tests.core.loads import Loads, Remembered, admitted
 from tests.waiting import wait_until
 
@@ -108,10 +108,10 @@ def test_a_model_that_does_not_load_is_a_fault(loader: BackgroundLoader, loads: 
 def test_whatever_a_loader_raises_the_thread_goes_on() -> None:
     loads = Loads()
 
-    def load(descriptor: ModelDescriptor) -> Servable:
-        if descriptor.version == "wine-0":
+    def load(model: AdmittedModel) -> Servable:
+        if model.descriptor.version == "wine-0":
             raise ZeroDivisionError("odd")
-        return loads(descriptor)
+        return loads(model)
 
     loader = BackgroundLoader(load, LIMIT_S)
     loader.submit(admitted(0))

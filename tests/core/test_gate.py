@@ -20,6 +20,7 @@ from modelserving.probe import ROWS
 from modelserving.servable import Domain, RecordFailure, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
 from tests.core.cases import FakeServable
 from tests.runtimes.pmml_samples import AGE, AMOUNT, SHOP, TOTAL, document, linear, schema
 from tests.runtimes.wine import EXAMPLE, WINE
@@ -37,6 +38,8 @@ class Answering:
     domain: Mapping[str, Domain] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
     closed: int = 0
+    engine: str = "own"
+    engine_reason: str = "a test says so"
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         self.batches.append(batch.num_rows)
@@ -194,7 +197,9 @@ def test_inputs_that_the_data_type_lacks(loads: Callable[[Any], None]) -> None:
     assert "reads c, d, which data type 'pair' lacks" in refusal()
 
 
-@pytest.mark.parametrize("through", [check, lambda: load_warm(ModelDescriptor(), PAIR)], ids=["check", "load_warm"])
+@pytest.mark.parametrize(
+    "through", [check, lambda: load_warm(ModelDescriptor(), PAIR, Engine())], ids=["check", "load_warm"]
+)
 def test_what_loading_raises(through: Callable[[], None], loads: Callable[[Any], None]) -> None:
     loads(ModelRejected(Reason.UNSAFE, "no"))
     with pytest.raises(ModelRejected, match="UNSAFE: no"):
@@ -207,7 +212,7 @@ def test_what_loading_raises(through: Callable[[], None], loads: Callable[[Any],
 def test_load_warm_scores_batches_of_every_size(loads: Callable[[Any], None]) -> None:
     servable = Answering(ones)
     loads(servable)
-    assert load_warm(ModelDescriptor(), PAIR) is servable
+    assert load_warm(ModelDescriptor(), PAIR, Engine()) is servable
     assert servable.batches == [ROWS, 1, LARGE_BATCH_ROWS]
     assert servable.closed == 0
 
@@ -216,7 +221,7 @@ def test_load_warm_closes_what_cannot_score(loads: Callable[[Any], None]) -> Non
     servable = Answering(raising_at(1))
     loads(servable)
     with pytest.raises(ModelRejected, match="UNLOADABLE: scoring a probe raised ZeroDivisionError"):
-        load_warm(ModelDescriptor(), PAIR)
+        load_warm(ModelDescriptor(), PAIR, Engine())
     assert servable.closed == 1
 
 

@@ -187,10 +187,9 @@ def cold_start(log: Log, tried: list[int] | None = None) -> AdmittedModel | None
         if tried is not None:
             tried.append(offset)
         try:
-            descriptor = log.judge.admit(descriptors.parse(log.messages[offset]))
+            return log.judge.admit(descriptors.parse(log.messages[offset]), offset)
         except ModelRejected:
             return None
-        return AdmittedModel(offset=offset, descriptor=descriptor)
 
     if "wine" not in {data_type_of(message) for message in log.messages}:
         return None

@@ -43,6 +43,8 @@ class Fixed:
 
     inputs = INPUTS
     domain: Mapping[str, Domain] = {}
+    engine = "fixed"
+    engine_reason = ""
 
     def __init__(self, scores: Scores) -> None:
         self.scores = scores

@@ -15,7 +15,7 @@ from modelserving.flink.admission import RETRY_MS, AdmissionFunction
 from modelserving.flink.options import JobOptions
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
-from modelserving.wire.state_pb2 import Decision
+from modelserving.wire.state_pb2 import Decision, Engine
 from tests.flink.messages import example_model
 from tests.waiting import wait_until
 
@@ -35,9 +35,10 @@ class Gate:
     def fetch(self, descriptor: ModelDescriptor) -> ModelDescriptor:
         return descriptor
 
-    def check(self, complete: ModelDescriptor) -> None:  # noqa: ARG002
+    def check(self, complete: ModelDescriptor) -> Engine:  # noqa: ARG002
         if self.away:
             raise OSError("no space left for the sandbox")
+        return Engine()
 
     def close(self) -> None:
         pass

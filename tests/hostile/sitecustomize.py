@@ -36,6 +36,8 @@ class Slow:
 
     inputs: tuple[str, ...] = ()
     domain: Mapping[str, Any] = {}
+    engine = "slow"
+    engine_reason = ""
 
     def score(self, batch: Any) -> Any:
         import numpy as np
