@@ -91,12 +91,12 @@ def patch(module: Any) -> None:
     """Have the loader look at the bytes first."""
     load = module.load
 
-    def look_first(descriptor: Any, data_type: Any) -> Any:
+    def look_first(descriptor: Any, *others: Any) -> Any:
         for marker, misbehave in MISBEHAVIOUR.items():
             if descriptor.data.startswith(marker):
                 print("the model misbehaves", flush=True)
                 return misbehave(descriptor.data)
-        return load(descriptor, data_type)
+        return load(descriptor, *others)
 
     module.load = look_first
 
