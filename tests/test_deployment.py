@@ -12,21 +12,19 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import yaml
-from py4j.java_gateway import JavaGateway
 
 from jobs.model_serving import main as job
 from modelserving import topics as kafka_topics
 from modelserving.cli.main import main as modelserving
 from modelserving.local.broker import LocalBroker
-from modelserving.local.jars import java
 from modelserving.topics import MAX_REJECTED_BYTES, Topics
+from tests.jvm import flink_home, jvm
 from tests.test_lock import entries
 
 ROOT = Path(__file__).parents[1]
@@ -46,10 +44,8 @@ OPERATORS_OWN = re.compile(
 @pytest.fixture(scope="module")
 def flink(flink_ready: None) -> Iterator[Any]:  # noqa: ARG001
     """A JVM with all of Flink's jars on its class path."""
-    classpath = os.pathsep.join(str(flink_home() / folder / "*") for folder in ("lib", "opt"))
-    gateway = JavaGateway.launch_gateway(classpath=classpath, die_on_exit=True, java_path=java())
-    yield gateway.jvm
-    gateway.shutdown()
+    with jvm(flink_home() / "lib", flink_home() / "opt") as gateway:
+        yield gateway.jvm
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +59,6 @@ def options(flink: Any) -> dict[str, Any]:
                 declared = field.get(None)
                 found[declared.key()] = declared
     return found
-
-
-def flink_home() -> Path:
-    package = find_spec("pyflink")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent
 
 
 def option_classes() -> list[str]:

@@ -1,0 +1,63 @@
+"""The SQL functions in Java against the Python side of their layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from modelserving.local.jars import jars_folder
+from modelserving.outgoing import Outgoing
+from modelserving.packing import pack_messages, unpack_records
+from tests.jvm import flink_home, jvm
+
+KEYS = [b"a", None, b"", b"key", None, b"k", b"kk", b"kkk", b"last"]
+VALUES = [b"one", b"", None, b"\xff\x00", b"12345678", b"v", b"vv", None, b"end"]
+ROWS = len(KEYS)
+
+
+@pytest.fixture(scope="module")
+def gateway(flink_ready: None) -> Iterator[Any]:  # noqa: ARG001
+    """To a JVM with the jars of a job on its class path."""
+    with jvm(flink_home() / "lib", jars_folder("flink")) as started:
+        yield started
+
+
+def array(gateway: Any, values: list[Any]) -> Any:
+    """The values as a table's array."""
+    objects = gateway.new_array(gateway.jvm.Object, len(values))
+    for place, value in enumerate(values):
+        objects[place] = value
+    return gateway.jvm.org.apache.flink.table.data.GenericArrayData(objects)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 8, ROWS])
+def test_pack_records(gateway: Any, rows: int) -> None:
+    # Py4J makes a Long only of what is too large for an Integer.
+    offsets = [2**40 + row for row in range(rows)]
+    packed = gateway.jvm.modelserving.functions.PackRecords().eval(
+        array(gateway, KEYS[:rows]),
+        array(gateway, VALUES[:rows]),
+        array(gateway, [3] * rows),
+        array(gateway, offsets),
+        array(gateway, [1_650_000_000_000] * rows),
+    )
+    batch = unpack_records(bytes(packed))
+    batch.validate(full=True)
+    columns = [KEYS[:rows], VALUES[:rows], [3] * rows, offsets, [1_650_000_000_000] * rows]
+    assert [column.to_pylist() for column in batch.columns] == columns
+
+
+@pytest.mark.parametrize("prefix", [b"", b"same for all"])
+@pytest.mark.parametrize("rows", [0, 1, ROWS])
+def test_unpack_messages(gateway: Any, rows: int, prefix: bytes) -> None:
+    messages = [(key, prefix + (value or b"")) for key, value in zip(KEYS, VALUES, strict=True)][:rows]
+    whole = Outgoing.of("results", KEYS, [value or b"" for value in VALUES])
+    packed = pack_messages(Outgoing("results", whole.keys[:rows], whole.values[:rows], prefix))
+    collected = gateway.jvm.java.util.ArrayList()
+    function = gateway.jvm.modelserving.functions.UnpackMessages()
+    function.setCollector(gateway.jvm.org.apache.flink.api.common.functions.util.ListCollector(collected))
+    function.eval(packed)
+    unpacked = [(None if row.isNullAt(0) else bytes(row.getBinary(0)), bytes(row.getBinary(1))) for row in collected]
+    assert unpacked == messages
