@@ -129,6 +129,27 @@ class TestRetire:
         wait_until(failed)
         instance.check_no_model()
 
+    def test_of_another_one_does_not_touch_what_serves(self, instance: Instance) -> None:
+        instance.retire(7, 5, "wine-3")
+        instance.loads.failing = {"wine-8"}
+        instance.decide(8)
+
+        def failed() -> bool:
+            instance.tick()
+            return ("LOAD_FAILED", "wine-8") in instance.event_names()
+
+        wait_until(failed)
+        assert ("REPLACED", "wine-5") not in instance.event_names()
+        assert instance.serving() == "wine-5"
+        assert instance.loads.begun == ["wine-3", "wine-5", "wine-8"]
+
+    def test_of_what_scores_in_place_of_one_that_could_not_be_loaded(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-6"}
+        instance.decide(6)
+        wait_until(lambda: instance.serving() and ("LOAD_FAILED", "wine-6") in instance.event_names())
+        instance.retire(7, 6, "wine-5")
+        instance.check_no_model()
+
     def test_one_that_no_join_keeps_comes_with_the_decision(self, instance: Instance) -> None:
         instance.retire(7, 1, again=admitted(1))
         instance.wait_for("wine-1")

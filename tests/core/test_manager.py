@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from modelserving.manager import RETRY_AFTER_S, ManagerLimits, ServableManager
 from modelserving.servable import ModelVersion
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind
-from modelserving.wire.state_pb2 import AdmittedModel
+from modelserving.wire.state_pb2 import AdmittedModel, Retirement
 from tests.core.loads import Loads, Remembered, admitted
 from tests.waiting import wait_until
 
@@ -34,7 +35,7 @@ class Instance:
         limits = ManagerLimits(LOAD_S, self.memory_bytes)
         self.manager = ServableManager(self.loads, limits, self._on_event, lambda: self.now_s)
 
-    def aspire(self, model: AdmittedModel, decided: int | None = None, **how: bool) -> None:
+    def aspire(self, model: AdmittedModel, decided: int | None = None, **how: Any) -> None:
         self.manager.aspire(model, model.offset if decided is None else decided, **how)
 
     def live(self, data_type: str = "wine") -> str | None:
@@ -227,7 +228,7 @@ class TestCannotLoad:
         instance.loads.failing = {"wine-0"}
         instance.aspire(admitted(1))
         assert instance.live() == "wine-1"
-        instance.aspire(admitted(0), decided=2, live_is_retired=True)
+        instance.aspire(admitted(0), decided=2, retired=Retirement(name="m", version="wine-1"))
         wait_until(lambda: instance.live() is None)
         assert ("REPLACED", "wine-1", 1) in instance.events
         wait_until(lambda: instance.loads.closed == ["wine-1"])
