@@ -96,6 +96,7 @@ class ServableManager:
         self._aspired.pop(data_type, None)
         failed_s = self._failed.get(data_type, {}).get(admitted.offset)
         if failed_s is not None and self._clock_s() - failed_s < RETRY_AFTER_S:
+            self._to_retry.setdefault(data_type, (failed_s + RETRY_AFTER_S, admitted))
             if data_type in self._retired:
                 self._withdraw(data_type)
             return

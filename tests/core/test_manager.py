@@ -224,6 +224,18 @@ class TestCannotLoad:
         assert instance.live() == "wine-2"
         assert instance.loads.begun == ["wine-0", "wine-1", "wine-2"]
 
+    def test_it_is_tried_again_also_after_a_decision_that_it_serves_on(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-1"}
+        instance.aspire(admitted(0))
+        assert instance.live() == "wine-0"
+        instance.aspire(admitted(1))
+        wait_until(lambda: instance.live() and instance.event_names("LOAD_FAILED"))
+        instance.aspire(admitted(1), decided=2, retired=Retirement(name="another"))
+        assert instance.loads.begun == ["wine-0", "wine-1"]
+        instance.loads.failing.clear()
+        instance.now_s += RETRY_AFTER_S
+        instance.wait_for("wine-1")
+
     def test_in_place_of_a_retired_one(self, instance: Instance) -> None:
         instance.loads.failing = {"wine-0"}
         instance.aspire(admitted(1))
