@@ -100,7 +100,9 @@ class ServableManager:
             if data_type in self._retired:
                 self._withdraw(data_type)
             return
-        if needed or live is not None or self._live.has_room(admitted.descriptor):
+        # What is on its way takes memory too: a backlog of models comes at once, each with its bytes.
+        coming = (each.descriptor for each in self._aspired.values())
+        if needed or live is not None or self._live.has_room(admitted.descriptor, *coming):
             self._begin(admitted)
 
     def retire(self, data_type: str, decided: int) -> None:

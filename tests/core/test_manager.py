@@ -321,6 +321,15 @@ class TestBoundedCache:
         assert instance.live("beer") == "beer-1"
         wait_until(lambda: instance.loads.closed == ["beer-1", "cider-2"])
 
+    def test_of_many_that_come_at_once_no_more_are_loaded_than_there_is_room_for(self, instance: Instance) -> None:
+        instance.loads.hold("wine-0")
+        for offset, data_type in enumerate(("wine", "beer", "cider", "mead")):
+            instance.aspire(admitted(offset, data_type))
+        instance.loads.release()
+        assert (instance.live("wine"), instance.live("beer")) == ("wine-0", "beer-1")
+        assert instance.event_names("LOADING") == instance.event_names("SERVING") == ["wine-0", "beer-1"]
+        assert (instance.live("cider"), instance.loads.closed) == (None, [])
+
     def test_a_replacement_is_loaded_at_once_and_takes_the_old_ones_room(self, instance: Instance) -> None:
         for offset, data_type in enumerate(("wine", "beer")):
             instance.aspire(admitted(offset, data_type))
