@@ -10,11 +10,12 @@ from modelserving.errors import ModelServingError
 from modelserving.live_models import memory_bytes
 from modelserving.manager import RETRY_AFTER_S
 from modelserving.model_history import NewestModel
-from modelserving.wire.state_pb2 import Decision, ServingState
+from modelserving.pieces import PIECE_BYTES, split
+from modelserving.wire.state_pb2 import Decision, Engine, ServingState
 from tests.core.cases import (
     clock_us,
 )
-from tests.core.join_instance import INSTANCE, Instance, MemoryStore, kept, newest
+from tests.core.join_instance import INSTANCE, Instance, MemoryStore, decision, kept, newest
 from tests.core.loads import Loads, admitted
 from tests.waiting import wait_until
 
@@ -195,6 +196,20 @@ class TestBoundedCache:
         wait_until(lambda: instance.loads.closed == ["wine-3"])
         assert instance.serving() == "wine-3"
         assert instance.loads.begun == ["wine-3", "beer-4", "wine-3"]
+
+
+@pytest.mark.parametrize("size", [5, 2 * PIECE_BYTES], ids=["whole", "in pieces"])
+def test_the_engine_found_at_admission_travels_to_the_loader_and_stays_in_the_state(size: int) -> None:
+    decided = decision(3, size)
+    decided.admitted.engine.CopyFrom(Engine(name="quick", reason="it answers alike"))
+    first = Instance()
+    for part in split(decided):
+        first.take_in(part)
+    restored = Instance(first.store)
+    for instance in (first, restored):
+        assert instance.serving() == "wine-3"
+        assert instance.loads.engines == {"wine-3": decided.admitted.engine}
+        assert instance.events[-1].detail == "evaluated by fake"
 
 
 class TestRestore:
