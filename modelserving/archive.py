@@ -23,12 +23,15 @@ from modelserving.errors import ModelRejected
 from modelserving.wire.serving_pb2 import Reason
 
 MAX_ENTRIES = 10_000
+MAX_DEPTH = 64
+"""Of folders in folders: what removes them again recurses."""
 MAX_UNPACKED_BYTES = 2 * 1024**3
 MAX_EXPANSION = 100
 """An archive may unpack to this many times its size, and to `EXPANSION_ALLOWANCE` bytes in any case."""
 EXPANSION_ALLOWANCE = 1024**2
 
 _CHUNK = 1024**2
+_SHOWN_CHARACTERS = 100
 _READ_ERRORS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError)
 
 
@@ -37,7 +40,8 @@ def unpack(data: bytes, folder: Path) -> None:
 
     Raises:
         ModelRejected: UNLOADABLE: not an archive, or a broken one; UNSAFE: a member that leaves the folder, or is
-            neither a file nor a folder; OVERSIZE: more than `MAX_ENTRIES` members, or too large unpacked.
+            neither a file nor a folder; OVERSIZE: more than `MAX_ENTRIES` members, deeper than `MAX_DEPTH`, or too
+            large unpacked.
     """
     budget = _Budget(min(MAX_UNPACKED_BYTES, EXPANSION_ALLOWANCE + MAX_EXPANSION * len(data)))
     try:
@@ -207,6 +211,10 @@ def _target(folder: Path, name: str) -> Path:
         return folder  # "./", the first member of an archive made of a folder's content
     if not parts or name.startswith("/") or ".." in parts or any(mark in name for mark in ("\\", "\0", ":")):
         raise ModelRejected(Reason.UNSAFE, f"archive member {name!r} is not a plain relative path")
+    if len(parts) > MAX_DEPTH:
+        raise ModelRejected(
+            Reason.OVERSIZE, f"archive member {name[:_SHOWN_CHARACTERS]!r}… is more than {MAX_DEPTH} folders deep"
+        )
     return folder.joinpath(*parts)
 
 

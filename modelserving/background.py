@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +14,8 @@ from modelserving.errors import ModelRejected
 from modelserving.servable import Servable
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.state_pb2 import AdmittedModel
+
+log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.05
 
@@ -96,7 +99,7 @@ class BackgroundLoader:
                     self._discarded.append(loaded.servable)
             self._loaded.clear()
             while self._discarded:
-                self._discarded.popleft().close()
+                _close(self._discarded.popleft())
             self._changed.notify_all()
 
     def _is_loading(self, data_type: str) -> bool:
@@ -133,7 +136,7 @@ class BackgroundLoader:
             if admitted is not None:
                 self._finish(self._attempt(admitted))
             for servable in discarded:
-                servable.close()
+                _close(servable)
             if discarded:
                 # A model's libraries leave cycles behind, which hold its memory.
                 gc.collect()
@@ -155,7 +158,15 @@ class BackgroundLoader:
                 self._changed.notify_all()
                 return
         if loaded.servable is not None:
-            loaded.servable.close()
+            _close(loaded.servable)
 
     def _is_mine(self) -> bool:
         return self._thread is threading.current_thread()
+
+
+def _close(servable: Servable) -> None:
+    try:
+        servable.close()
+    except Exception:
+        # A thread that ended would load nothing more, and a batch that waits for a model would wait forever.
+        log.exception("a model cannot be closed; what it holds may stay")

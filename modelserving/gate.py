@@ -17,6 +17,7 @@ import pyarrow as pa
 from modelserving import loader
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
+from modelserving.events import LONGEST_DETAIL
 from modelserving.probe import probe_batch
 from modelserving.servable import RecordFailure, Scores, Servable
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -117,7 +118,8 @@ def check(
         announce(Phase.WARM)
         for batch in _other_sizes(probe):
             _score(servable, batch)
-        return Engine(name=servable.engine, reason=servable.engine_reason)
+        # It travels and is kept with the model, and may quote what the document says.
+        return Engine(name=servable.engine, reason=servable.engine_reason[:LONGEST_DETAIL])
     finally:
         servable.close()
 

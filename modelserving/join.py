@@ -99,7 +99,9 @@ class Join:
             del self._ahead_of_state[data_type]
         if state.HasField("serving"):
             serving = self._pieces.complete(state.serving, store)
-            self._manager.aspire(serving, state.decided, live_is_retired=decision.HasField("retired"))
+            self._manager.aspire(
+                serving, state.decided, retired=decision.retired if decision.HasField("retired") else None
+            )
         else:
             self._manager.retire(data_type, state.decided)
 

@@ -64,9 +64,9 @@ class LiveModels:
             self._models.move_to_end(data_type)
         return live
 
-    def has_room(self, descriptor: ModelDescriptor) -> bool:
-        """Whether a model more would drive out no other."""
-        return self._bytes + memory_bytes(descriptor) <= self._limit_bytes
+    def has_room(self, *descriptors: ModelDescriptor) -> bool:
+        """Whether so many models more would drive out no other."""
+        return self._bytes + sum(map(memory_bytes, descriptors)) <= self._limit_bytes
 
     def put(self, data_type: str, live: LiveModel) -> list[LiveModel]:
         """Make `live` the model of the data type; the least recently used ones that no longer fit."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from modelserving.background import BackgroundLoader, Loaded
 from modelserving.live_models import LiveModel, LiveModels, live_model
 from modelserving.servable import Servable
+from modelserving.versions import is_retired
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind
-from modelserving.wire.state_pb2 import AdmittedModel
+from modelserving.wire.state_pb2 import AdmittedModel, Retirement
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class ServableManager:
         """Data types whose live version is retired, and scores only until another one is loaded, or cannot be."""
 
     def aspire(
-        self, admitted: AdmittedModel, decided: int, *, needed: bool = False, live_is_retired: bool = False
+        self, admitted: AdmittedModel, decided: int, *, needed: bool = False, retired: Retirement | None = None
     ) -> None:
         """Make `admitted` the version to serve, unless a later decision is known already.
 
@@ -77,23 +78,31 @@ class ServableManager:
 
         Args:
             decided: offset on the model log of the decision for it.
+            needed: a batch waits for it.
+            retired: what the decision retires; perhaps not what is live here.
         """
         data_type = admitted.descriptor.dataType
         if not self._is_news(data_type, decided):
             return
-        if live_is_retired and self._live.get(data_type) is not None:
-            self._retired.add(data_type)
         live = self._live.get(data_type)
         if live is not None and live.offset == admitted.offset:
             self._aspired.pop(data_type, None)
+            self._retired.discard(data_type)
             return
+        if live is not None and retired is not None and is_retired(live.descriptor, retired):
+            self._retired.add(data_type)
         if _same(self._aspired.get(data_type), admitted):
             return
         self._aspired.pop(data_type, None)
         failed_s = self._failed.get(data_type, {}).get(admitted.offset)
         if failed_s is not None and self._clock_s() - failed_s < RETRY_AFTER_S:
+            self._to_retry.setdefault(data_type, (failed_s + RETRY_AFTER_S, admitted))
+            if data_type in self._retired:
+                self._withdraw(data_type)
             return
-        if needed or live is not None or self._live.has_room(admitted.descriptor):
+        # What is on its way takes memory too: a backlog of models comes at once, each with its bytes.
+        coming = (each.descriptor for each in self._aspired.values())
+        if needed or live is not None or self._live.has_room(admitted.descriptor, *coming):
             self._begin(admitted)
 
     def retire(self, data_type: str, decided: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import tempfile
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class ScratchFolder:
 
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         os.close(self._lock)
 
 
@@ -39,6 +39,28 @@ def _sweep() -> None:
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
             finally:
                 os.close(descriptor)
+
+
+def _remove(top: Path) -> None:
+    """Remove a folder, as far as it lets itself be removed.
+
+    What is in it was made by code that nobody knows, perhaps nested deeper than Python recurses, or than a path may be
+    long. So folders are moved up to the top before they are looked into.
+    """
+    folders = [top]
+    for folder in folders:  # it grows meanwhile
+        with suppress(OSError):
+            for entry in list(os.scandir(folder)):
+                with suppress(OSError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        Path(entry.path).unlink()
+                    elif folder == top:
+                        folders.append(Path(entry.path))
+                    else:
+                        folders.append(Path(entry.path).rename(top / uuid.uuid4().hex))
+    for folder in reversed(folders):
+        with suppress(OSError):
+            folder.rmdir()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, MutableSequence
 
-from modelserving.errors import ModelRejected
+from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import LogPosition, Reason
 from modelserving.wire.state_pb2 import AdmissionState, KnownVersion, Retirement
@@ -41,6 +41,20 @@ def _fingerprint(complete: ModelDescriptor) -> str:
     settled.ClearField("model")
     settled.ClearField("created_at_ms")
     return hashlib.sha256(settled.SerializeToString(deterministic=True)).hexdigest()
+
+
+def decode(encoded: bytes | None) -> AdmissionState:
+    """The state of a data type, in its own schema; an empty one if there is none.
+
+    Raises:
+        ModelServingError: a later release wrote it.
+    """
+    state = AdmissionState() if encoded is None else AdmissionState.FromString(encoded)
+    if state.schema > STATE_SCHEMA:
+        raise ModelServingError(
+            f"the state has schema {state.schema}, this release knows {STATE_SCHEMA}; restore it with a newer release"
+        )
+    return state
 
 
 def upgrade(state: AdmissionState) -> None:

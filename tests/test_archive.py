@@ -174,6 +174,17 @@ def lying_zip(size: int) -> bytes:
     return data[: entry + 24] + b"\0\0\0\0" + data[entry + 28 :]
 
 
+def nested(depth: int) -> bytes:
+    """A tar of folders in folders, a few levels a member: as Python makes them without recursing deeply."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as target:
+        for level in range(1, depth + 1, 100):
+            member = tarfile.TarInfo("/".join("d" * level))
+            member.type = tarfile.DIRTYPE
+            target.addfile(member)
+    return stream.getvalue()
+
+
 EXPANDED = 8 * 1024**2
 
 
@@ -184,6 +195,8 @@ EXPANDED = 8 * 1024**2
         pytest.param(tarred({"a": b"\0" * EXPANDED}, "w:gz"), id="tar expanding 1,000-fold"),
         pytest.param(zipped({f"f{n}": b"" for n in range(100_000)}, zipfile.ZIP_STORED), id="zip of 100,000 entries"),
         pytest.param(tarred({f"f{n}": b"" for n in range(100_000)}, "w:gz"), id="tar of 100,000 entries"),
+        pytest.param(nested(1_900), id="tar of 1,900 folders in folders"),
+        pytest.param(zipped({"d/" * 200 + "a": b""}), id="zip of 200 folders in folders"),
     ],
 )
 def test_oversize(data: bytes, folder: Path) -> None:

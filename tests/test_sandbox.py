@@ -21,6 +21,7 @@ from modelserving.errors import ModelRejected
 from modelserving.gate import GateLimits, Phase
 from modelserving.locations import ModelSources, model_sources
 from modelserving.processes import resident_bytes
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.sandbox import Sandbox, SandboxError
 from modelserving.sandbox_messages import Kind
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
@@ -82,13 +83,13 @@ def test_good_models_of_every_type_pass_in_one_process(make: Callable[..., Sandb
     sandbox = make(GateLimits())
     assert processes() == set()  # nothing is started before it is needed
     used = set()
-    for file, kind in (
-        ("linear.pmml", ModelType.PMML),
-        ("tensorflow.pb", ModelType.TENSORFLOW),
-        ("saved-model.zip", ModelType.TENSORFLOWSAVED),
-        ("forest.pmml", ModelType.PMML),
+    for file, kind, engine in (
+        ("linear.pmml", ModelType.PMML, VectorisedServable.engine),
+        ("tensorflow.pb", ModelType.TENSORFLOW, "TensorFlow"),
+        ("saved-model.zip", ModelType.TENSORFLOWSAVED, "TensorFlow"),
+        ("forest.pmml", ModelType.PMML, VectorisedServable.engine),
     ):
-        sandbox.check(model((MODELS / file).read_bytes(), kind))
+        assert sandbox.check(model((MODELS / file).read_bytes(), kind)).name == engine
         used.add(the_process())
     assert len(used) == 1
     sandbox.close()

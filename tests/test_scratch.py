@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -58,3 +59,18 @@ def test_other_files_are_left_alone(folder: Path) -> None:
     (folder / f"{PREFIX}file").write_text("no folder")
     ScratchFolder().remove()
     assert {path.name for path in folder.iterdir()} == {"other", f"{PREFIX}file"}
+
+
+def test_what_is_nested_deeper_than_python_recurses_is_removed(folder: Path) -> None:
+    ours = ScratchFolder()
+    inner = os.open(ours.path, os.O_RDONLY)
+    for _ in range(3_000):  # deeper than a path may be long, too
+        os.mkdir("d", dir_fd=inner)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=inner))
+        outer, inner = inner, os.open("d", os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    os.symlink(folder, "link", dir_fd=inner)
+    os.close(inner)
+    (folder / "other").mkdir()
+    ours.remove()
+    assert [path.name for path in folder.iterdir()] == ["other"]

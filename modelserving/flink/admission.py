@@ -15,6 +15,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 
+from modelserving import versions
 from modelserving.admission import Verdict, data_type_of
 from modelserving.events import outgoing_events
 from modelserving.flink import assembly, rows
@@ -182,7 +183,7 @@ class AdmissionFunction(KeyedProcessFunction):
 
     def _read(self, data_type: str) -> AdmissionState:
         stored = self._state.get(data_type)
-        return AdmissionState.FromString(bytes(stored)) if stored is not None else AdmissionState()
+        return versions.decode(None if stored is None else bytes(stored))
 
     def _write(self, data_type: str, state: AdmissionState) -> None:
         before = {version.offset for version in self._read(data_type).scheduled}

@@ -11,7 +11,7 @@ from modelserving.errors import ModelRejected
 from modelserving.servable import Servable
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
-from modelserving.wire.state_pb2 import AdmittedModel
+from modelserving.wire.state_pb2 import AdmittedModel, Engine
 from tests.core.cases import FakeServable
 from tests.waiting import LIMIT_S
 
@@ -29,6 +29,8 @@ class Loads:
     closed: list[str] = field(default_factory=list)
     data: dict[str, bytes] = field(default_factory=dict)
     """Version → the bytes that it came with."""
+    engines: dict[str, Engine] = field(default_factory=dict)
+    """Version → the engine that it came with."""
 
     def __post_init__(self) -> None:
         self._releases: dict[str, threading.Event] = {}
@@ -37,6 +39,7 @@ class Loads:
     def __call__(self, model: AdmittedModel) -> Servable:
         descriptor = model.descriptor
         self.data[descriptor.version] = descriptor.data
+        self.engines[descriptor.version] = model.engine
         self.begun.append(descriptor.version)
         release = self._releases.get(descriptor.version)
         if release is not None and not release.wait(LIMIT_S):

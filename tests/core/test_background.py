@@ -14,6 +14,7 @@ from modelserving.background import BackgroundLoader, Loaded
 from modelserving.servable import Servable
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.state_pb2 import AdmittedModel
+from tests.core.cases import FakeServable
 from tests.core.loads import Loads, Remembered, admitted
 from tests.waiting import wait_until
 
@@ -103,6 +104,16 @@ def test_a_model_that_does_not_load_is_a_fault(loader: BackgroundLoader, loads: 
     (loaded,) = fetch(loader, 1)
     assert loaded.fault is not None
     assert (loaded.servable, loaded.fault.reason) == (None, Reason.UNLOADABLE)
+
+
+def test_whatever_closing_a_model_raises_the_thread_goes_on(loader: BackgroundLoader) -> None:
+    class Broken(FakeServable):
+        def close(self) -> None:
+            raise ZeroDivisionError("odd")
+
+    loader.discard(Broken(()))
+    loader.submit(admitted(0))
+    assert [version(loaded) for loaded in fetch(loader, 1)] == ["wine-0"]
 
 
 def test_whatever_a_loader_raises_the_thread_goes_on() -> None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from modelserving import gate, loader
 from modelserving.data_types import DataType, Feature, FeatureKind
 from modelserving.errors import ModelRejected
+from modelserving.events import LONGEST_DETAIL
 from modelserving.gate import LARGE_BATCH_ROWS, GateLimits, Phase, load_warm
 from modelserving.probe import ROWS
 from modelserving.servable import Domain, RecordFailure, Scores
@@ -73,8 +74,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     return set_loaded
 
 
-def check(data_type: DataType = PAIR, limits: GateLimits = GateLimits(), **more: Any) -> None:  # noqa: B008 - frozen
-    gate.check(ModelDescriptor(name="m", dataType=data_type.name), data_type, limits, **more)
+def check(data_type: DataType = PAIR, limits: GateLimits = GateLimits(), **more: Any) -> Engine:  # noqa: B008 - frozen
+    return gate.check(ModelDescriptor(name="m", dataType=data_type.name), data_type, limits, **more)
 
 
 def refusal(data_type: DataType = PAIR, **more: Any) -> str:
@@ -93,6 +94,12 @@ def test_a_good_model_passes_phase_by_phase(loads: Callable[[Any], None]) -> Non
     assert phases == [(Phase.LOAD, 0), (Phase.PROBE, 1), (Phase.WARM, 2)]
     assert servable.batches == [ROWS, ROWS, 1, LARGE_BATCH_ROWS]
     assert servable.closed == 1
+
+
+def test_what_evaluates_it_is_told_in_a_few_words(loads: Callable[[Any], None]) -> None:
+    loads(Answering(ones, engine_reason="it says " + "so" * 1_000_000))
+    engine = check()
+    assert (engine.name, engine.reason[:10], len(engine.reason)) == ("own", "it says so", LONGEST_DETAIL)
 
 
 @pytest.mark.parametrize("seconds", [4.9, 5.0])
@@ -200,7 +207,7 @@ def test_inputs_that_the_data_type_lacks(loads: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize(
     "through", [check, lambda: load_warm(ModelDescriptor(), PAIR, Engine())], ids=["check", "load_warm"]
 )
-def test_what_loading_raises(through: Callable[[], None], loads: Callable[[Any], None]) -> None:
+def test_what_loading_raises(through: Callable[[], object], loads: Callable[[Any], None]) -> None:
     loads(ModelRejected(Reason.UNSAFE, "no"))
     with pytest.raises(ModelRejected, match="UNSAFE: no"):
         through()

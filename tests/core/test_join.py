@@ -10,11 +10,12 @@ from modelserving.errors import ModelServingError
 from modelserving.live_models import memory_bytes
 from modelserving.manager import RETRY_AFTER_S
 from modelserving.model_history import NewestModel
-from modelserving.wire.state_pb2 import Decision, ServingState
+from modelserving.pieces import PIECE_BYTES, split
+from modelserving.wire.state_pb2 import Decision, Engine, ServingState
 from tests.core.cases import (
     clock_us,
 )
-from tests.core.join_instance import INSTANCE, Instance, MemoryStore, kept, newest
+from tests.core.join_instance import INSTANCE, Instance, MemoryStore, decision, kept, newest
 from tests.core.loads import Loads, admitted
 from tests.waiting import wait_until
 
@@ -129,6 +130,27 @@ class TestRetire:
         wait_until(failed)
         instance.check_no_model()
 
+    def test_of_another_one_does_not_touch_what_serves(self, instance: Instance) -> None:
+        instance.retire(7, 5, "wine-3")
+        instance.loads.failing = {"wine-8"}
+        instance.decide(8)
+
+        def failed() -> bool:
+            instance.tick()
+            return ("LOAD_FAILED", "wine-8") in instance.event_names()
+
+        wait_until(failed)
+        assert ("REPLACED", "wine-5") not in instance.event_names()
+        assert instance.serving() == "wine-5"
+        assert instance.loads.begun == ["wine-3", "wine-5", "wine-8"]
+
+    def test_of_what_scores_in_place_of_one_that_could_not_be_loaded(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-6"}
+        instance.decide(6)
+        wait_until(lambda: instance.serving() and ("LOAD_FAILED", "wine-6") in instance.event_names())
+        instance.retire(7, 6, "wine-5")
+        instance.check_no_model()
+
     def test_one_that_no_join_keeps_comes_with_the_decision(self, instance: Instance) -> None:
         instance.retire(7, 1, again=admitted(1))
         instance.wait_for("wine-1")
@@ -174,6 +196,20 @@ class TestBoundedCache:
         wait_until(lambda: instance.loads.closed == ["wine-3"])
         assert instance.serving() == "wine-3"
         assert instance.loads.begun == ["wine-3", "beer-4", "wine-3"]
+
+
+@pytest.mark.parametrize("size", [5, 2 * PIECE_BYTES], ids=["whole", "in pieces"])
+def test_the_engine_found_at_admission_travels_to_the_loader_and_stays_in_the_state(size: int) -> None:
+    decided = decision(3, size)
+    decided.admitted.engine.CopyFrom(Engine(name="quick", reason="it answers alike"))
+    first = Instance()
+    for part in split(decided):
+        first.take_in(part)
+    restored = Instance(first.store)
+    for instance in (first, restored):
+        assert instance.serving() == "wine-3"
+        assert instance.loads.engines == {"wine-3": decided.admitted.engine}
+        assert instance.events[-1].detail == "evaluated by fake"
 
 
 class TestRestore:

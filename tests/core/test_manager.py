@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from modelserving.manager import RETRY_AFTER_S, ManagerLimits, ServableManager
 from modelserving.servable import ModelVersion
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind
-from modelserving.wire.state_pb2 import AdmittedModel
+from modelserving.wire.state_pb2 import AdmittedModel, Retirement
 from tests.core.loads import Loads, Remembered, admitted
 from tests.waiting import wait_until
 
@@ -34,7 +35,7 @@ class Instance:
         limits = ManagerLimits(LOAD_S, self.memory_bytes)
         self.manager = ServableManager(self.loads, limits, self._on_event, lambda: self.now_s)
 
-    def aspire(self, model: AdmittedModel, decided: int | None = None, **how: bool) -> None:
+    def aspire(self, model: AdmittedModel, decided: int | None = None, **how: Any) -> None:
         self.manager.aspire(model, model.offset if decided is None else decided, **how)
 
     def live(self, data_type: str = "wine") -> str | None:
@@ -223,11 +224,23 @@ class TestCannotLoad:
         assert instance.live() == "wine-2"
         assert instance.loads.begun == ["wine-0", "wine-1", "wine-2"]
 
+    def test_it_is_tried_again_also_after_a_decision_that_it_serves_on(self, instance: Instance) -> None:
+        instance.loads.failing = {"wine-1"}
+        instance.aspire(admitted(0))
+        assert instance.live() == "wine-0"
+        instance.aspire(admitted(1))
+        wait_until(lambda: instance.live() and instance.event_names("LOAD_FAILED"))
+        instance.aspire(admitted(1), decided=2, retired=Retirement(name="another"))
+        assert instance.loads.begun == ["wine-0", "wine-1"]
+        instance.loads.failing.clear()
+        instance.now_s += RETRY_AFTER_S
+        instance.wait_for("wine-1")
+
     def test_in_place_of_a_retired_one(self, instance: Instance) -> None:
         instance.loads.failing = {"wine-0"}
         instance.aspire(admitted(1))
         assert instance.live() == "wine-1"
-        instance.aspire(admitted(0), decided=2, live_is_retired=True)
+        instance.aspire(admitted(0), decided=2, retired=Retirement(name="m", version="wine-1"))
         wait_until(lambda: instance.live() is None)
         assert ("REPLACED", "wine-1", 1) in instance.events
         wait_until(lambda: instance.loads.closed == ["wine-1"])
@@ -307,6 +320,15 @@ class TestBoundedCache:
         instance.aspire(admitted(1, "beer"), needed=True)
         assert instance.live("beer") == "beer-1"
         wait_until(lambda: instance.loads.closed == ["beer-1", "cider-2"])
+
+    def test_of_many_that_come_at_once_no_more_are_loaded_than_there_is_room_for(self, instance: Instance) -> None:
+        instance.loads.hold("wine-0")
+        for offset, data_type in enumerate(("wine", "beer", "cider", "mead")):
+            instance.aspire(admitted(offset, data_type))
+        instance.loads.release()
+        assert (instance.live("wine"), instance.live("beer")) == ("wine-0", "beer-1")
+        assert instance.event_names("LOADING") == instance.event_names("SERVING") == ["wine-0", "beer-1"]
+        assert (instance.live("cider"), instance.loads.closed) == (None, [])
 
     def test_a_replacement_is_loaded_at_once_and_takes_the_old_ones_room(self, instance: Instance) -> None:
         for offset, data_type in enumerate(("wine", "beer")):

@@ -6,7 +6,7 @@ import pytest
 
 from modelserving import versions
 from modelserving.admission import Verdict
-from modelserving.errors import ModelRejected
+from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import LogPosition, Reason
 from modelserving.wire.state_pb2 import AdmissionState, KnownVersion
@@ -141,6 +141,14 @@ class TestUpgrade:
         log.send(model(b"second", version="2"))
         log.send(retirement(version="2"))
         assert log.serving() == b"first"
+
+
+def test_decode() -> None:
+    assert versions.decode(None) == AdmissionState()
+    old = AdmissionState(schema=1, applied_offset=3)
+    assert versions.decode(old.SerializeToString()) == old
+    with pytest.raises(ModelServingError, match="schema 3, this release knows 2"):
+        versions.decode(AdmissionState(schema=3).SerializeToString())
 
 
 def test_repeats_looks_at_the_newest() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from modelserving.admission import Admission
 from modelserving.configuration import load_data_types
+from modelserving.errors import ModelServingError
 from modelserving.flink import admission as module
 from modelserving.flink import assembly
 from modelserving.flink.admission import RETRY_MS, AdmissionFunction
 from modelserving.flink.options import JobOptions
 from modelserving.topics import Topics
+from modelserving.versions import STATE_SCHEMA
 from modelserving.wire.model_pb2 import ModelDescriptor
-from modelserving.wire.state_pb2 import Decision, Engine
+from modelserving.wire.state_pb2 import AdmissionState, Decision, Engine
 from tests.flink.messages import example_model
 from tests.waiting import wait_until
 
@@ -49,6 +51,19 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now_ms
+
+
+def test_the_state_of_a_later_release_is_not_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "sandbox", lambda _: Gate())
+    monkeypatch.setattr(assembly, "admission", lambda *_: None)
+    function = AdmissionFunction(JobOptions("keyed", "localhost:9092", Topics(), load_data_types(), "test"))
+    later = MapState({"wine": AdmissionState(schema=STATE_SCHEMA + 1).SerializeToString()})
+    function.open(cast("Any", SimpleNamespace(get_map_state=lambda _: later, get_metrics_group=lambda: None)))
+    monkeypatch.setattr(function, "_counters", SimpleNamespace(in_element=lambda: None))
+    context: Any = SimpleNamespace(get_current_key=lambda: "wine")
+    with pytest.raises(ModelServingError, match="restore it with a newer release"):
+        list(function.process_element(cast("Any", [example_model("linear.pmml"), 7, 0]), context))
+    function.close()
 
 
 def test_a_message_that_cannot_be_judged_waits_and_is_judged_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ from modelserving.runtimes import pmml
 from modelserving.runtimes.pmml import PmmlServable, load
 from modelserving.runtimes.pmml_agreement import Comparison, compare
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
+from modelserving.runtimes.vectorised.coverage import NotCovered
 from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
+from modelserving.wire.state_pb2 import Engine
 from tests.runtimes.pmml_samples import (
     AGE,
     AMOUNT,
@@ -68,6 +70,59 @@ def test_the_examples_are_vectorised_and_answer_as_pmml4s(name: str, monkeypatch
             np.testing.assert_allclose(own, wanted, rtol=1e-9, atol=1e-12)
     vectorised.close()
     other.close()
+
+
+class TestFoundBefore:
+    """A model whose engine was found when it was tried."""
+
+    MODEL = example("forest.pmml")
+
+    @pytest.fixture
+    def compared(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """One entry for each comparison, which the vectorised evaluator passes."""
+        comparisons: list[str] = []
+
+        def pass_(*_: object) -> Comparison:
+            comparisons.append("compared")
+            return Comparison(None, 0, 0)
+
+        monkeypatch.setattr(pmml, "compare", pass_)
+        return comparisons
+
+    def test_the_other_engine_need_not_load_a_vectorised_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pmml, "Evaluator", None)
+        servable = load(self.MODEL, WINE, Engine(name="vectorised-1", reason="found before"))
+        assert isinstance(servable, VectorisedServable)
+        assert servable.engine_reason == "found before"
+        assert not servable.score(wine_batch(5)).failures
+
+    def test_one_of_pmml4s_is_not_compiled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pmml, "VectorisedServable", None)
+        servable = load(self.MODEL, WINE, Engine(name="PMML4S", reason="found before"))
+        assert isinstance(servable, PmmlServable)
+        assert servable.engine_reason == "found before"
+        servable.close()
+
+    @pytest.mark.parametrize("engine", [None, Engine(), Engine(name="vectorised-0", reason="found before")])
+    def test_by_none_or_by_one_of_another_release_it_is_found_anew(
+        self, engine: Engine | None, compared: list[str]
+    ) -> None:
+        servable = load(self.MODEL, WINE, engine)
+        assert compared == ["compared"]
+        assert (servable.engine, servable.engine_reason) == (
+            "vectorised-1",
+            "it answers generated records as PMML4S does",
+        )
+
+    def test_one_that_is_no_longer_covered_goes_to_pmml4s(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise NotCovered("a forest")
+
+        monkeypatch.setattr(pmml, "VectorisedServable", refuse)
+        servable = load(self.MODEL, WINE, Engine(name="vectorised-1", reason="found before"))
+        assert isinstance(servable, PmmlServable)
+        assert servable.engine_reason == "not covered: a forest"
+        servable.close()
 
 
 @pytest.mark.parametrize(
