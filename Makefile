@@ -93,8 +93,14 @@ submit: setup
 flink: setup
 	@$(CLUSTER) flink -- $(ARGS)
 
+# All of it takes hours. Shorter: `make bench ROUNDS=1 WARM_UP=5 SECONDS=10 PIPELINES="partitioned java-peer"
+# MODELS="tensorflow tree" PARTS="throughput latency"`; after an interruption, go on with RESUME=1.
 bench: setup
-	@$(PYTHON) -m bench.throughput
+	@$(PYTHON) -m bench.main --parallelism $(PARALLELISM) $(if $(RESUME),--resume) $(if $(DOCS),--docs $(DOCS)) \
+	  $(if $(PARTS),--parts "$(PARTS)") $(if $(PIPELINES),--pipelines "$(PIPELINES)") \
+	  $(if $(MODELS),--models "$(MODELS)") $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WARM_UP),--warm-up $(WARM_UP)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(MOST_RECORDS),--most-records $(MOST_RECORDS)) \
+	  $(if $(BACKLOG),--backlog $(BACKLOG))
 
 # Random faults under load: `make chaos MINUTES=10 SEED=7`.
 MINUTES := 10

@@ -8,7 +8,7 @@ from pyflink.common import Row, Types
 from modelserving.configuration import load_data_types
 from modelserving.flink import rows, tables
 from modelserving.flink.environment import environments, run
-from modelserving.flink.options import JobOptions
+from modelserving.flink.options import DELIVERIES, JobOptions
 from modelserving.topics import Topics
 
 
@@ -17,7 +17,11 @@ from modelserving.topics import Topics
 @click.option("--topic-prefix", default="")
 @click.option("--name", required=True)
 @click.option("--parallelism", type=int, default=1)
-def main(bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int) -> None:
+@click.option("--delivery", type=click.Choice(DELIVERIES), default="exactly-once")
+@click.option("--checkpoint-interval", type=int, default=2000)
+def main(
+    *, bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int, delivery: str, checkpoint_interval: int
+) -> None:
     """Copy every record from the records topic to the results topic, one by one, through a Python map."""
     options = JobOptions(
         join="none",
@@ -26,6 +30,8 @@ def main(bootstrap_servers: str, topic_prefix: str, name: str, parallelism: int)
         data_types=load_data_types(None),
         name=name,
         start="earliest",
+        delivery=delivery,
+        checkpoint_interval_ms=checkpoint_interval,
         parallelism=parallelism,
         # The defaults of a job that does not batch.
         configuration={"python.fn-execution.bundle.size": "1000", "pipeline.auto-generate-uids": "true"},

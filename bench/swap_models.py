@@ -1,4 +1,4 @@
-"""Models for the swap benchmark: any number of versions, good and bad ones, of three types and from 2 kB to 5 MB.
+"""Models for the swap benchmarks: any number of versions, good and bad ones, of three types and from 2 kB to 5 MB.
 
 Every good model answers with a number whose whole part is the version's, so that a score shows which model made it,
 whatever the result says. What a model costs to score does not grow with its size: its weight lies in deep trees and in
@@ -74,19 +74,19 @@ class ModelMaker:
         """Version `number`; bad if it ends in 9."""
         turn, place = divmod(number, BAD_EVERY)
         if place != BAD_EVERY - 1:
-            return self.good(number, KINDS[number % len(KINDS)], number // len(KINDS) % len(SIZES))
+            return self.good(number, KINDS[number % len(KINDS)], SIZES[number // len(KINDS) % len(SIZES)])
         fault = list(_FAULTS)[turn % len(_FAULTS)]
         kind, spoil = _FAULTS[fault]
-        descriptor = self.good(number, kind, turn % len(SIZES)).descriptor
+        descriptor = self.good(number, kind, SIZES[turn % len(SIZES)]).descriptor
         spoil(descriptor, number)
         return Model(number, fault, descriptor)
 
     def good(self, number: int, kind: ModelType, size: int) -> Model:
-        """A good model of the given type and the size at that place of `SIZES`."""
+        """A good model of the given type and of about so many bytes."""
         if not 0 <= number < MOST_VERSIONS:
             raise ValueError(f"version {number} is not below {MOST_VERSIONS}")
         name, version = _name_and_version(number, kind)
-        data = _template(kind, SIZES[size])(number)
+        data = _template(kind, size)(number)
         return Model(
             number,
             "",

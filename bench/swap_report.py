@@ -9,7 +9,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.swap_load import Published
+from bench.load import Published
 from bench.swap_results import Reading, wrong
 
 MOST_LATENCY = 2.0
@@ -39,16 +39,17 @@ def report(run: Run, reading: Reading) -> list[str]:
     faults = wrong(reading, run.published)
     if run.restarts:
         faults.append(f"{run.restarts} restarts")
-    records = len(reading.results.version) - reading.doubled + reading.unscored
+    found = reading.account
+    records = len(found.results.version) - found.doubled + found.unscored
     click.echo(
-        f"{records} records: {reading.unscored} unscored, {reading.doubled} scored twice, "
+        f"{records} records: {found.unscored} unscored, {found.doubled} scored twice, "
         f"{reading.never_admitted.total()} scored by a model that was never admitted"
     )
     return [*faults, *_swaps(run, reading), *_latency(run, reading), *_memory(run)]
 
 
 def _latency(run: Run, reading: Reading) -> list[str]:
-    record_ms, latency_ms = reading.results.record_ms, reading.results.latency_ms
+    record_ms, latency_ms = reading.account.results.record_ms, reading.account.results.latency_ms
 
     def of(*phases: str) -> NDArray[np.int64]:
         parts = [part for phase in phases for part in run.phases[phase]]
@@ -66,10 +67,7 @@ def _latency(run: Run, reading: Reading) -> list[str]:
 
 def _swaps(run: Run, reading: Reading) -> list[str]:
     """What became of the models, and how long after its publication each was first heard of."""
-    results = reading.results
-    in_order = np.argsort(results.written_ms, kind="stable")
-    versions, at = np.unique(results.version[in_order], return_index=True)
-    first = dict(zip(versions.tolist(), results.written_ms[in_order][at].tolist(), strict=True))
+    first = reading.account.results.first_written_ms()
     good = [model for model in run.published if not model.fault]
     served = [model for model in good if model.number in first]
     click.echo(

@@ -3,61 +3,26 @@
 from __future__ import annotations
 
 import math
-import time
-from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import click
-import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, Message, TopicPartition
-from numpy.typing import NDArray
+from bench.load import Published
+from bench.results import Account, account, committed
+from modelserving.topics import Topics
+from modelserving.wire.serving_pb2 import Rejected, ServingResult
 
-from bench.swap_load import LOG_LEVEL, Published
-from modelserving.topics import MAX_REJECTED_BYTES, Topics
-from modelserving.wire.serving_pb2 import Reason, Rejected, ServingResult
-
-END_LIMIT_S = 120.0
-"""How long the last results may keep one waiting."""
-_REQUEST_LIMIT_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """All results, one element each, in the order in which they were read.
-
-    Times are those of the two logs (epoch milliseconds), so the topics must have `LogAppendTime`.
-    """
-
-    partition: NDArray[np.int64]
-    """Of the record."""
-    offset: NDArray[np.int64]
-    record_ms: NDArray[np.int64]
-    written_ms: NDArray[np.int64]
-    version: NDArray[np.int64]
-    """Number of the model that scored; -1 for one that was never admitted."""
-
-    @property
-    def latency_ms(self) -> NDArray[np.int64]:
-        """From the record's place on its log to the result's."""
-        return self.written_ms - self.record_ms
+NEVER_ADMITTED = -1
+"""Stands for the number of a model that is not one of the good ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was read of the job's output."""
 
-    results: Results
-    unscored: int
-    """Records without a result."""
-    doubled: int
-    """Results too many."""
+    account: Account
     never_admitted: Counter[str]
     """What results claim whose model is not one of the good ones, or whose answer is another model's."""
-    rejected_records: Counter[str]
-    """By reason."""
     rejected_models: Counter[int]
     """By offset on the model log."""
 
@@ -70,50 +35,32 @@ def read(bootstrap_servers: str, topics: Topics, published: Sequence[Published])
     """
     good = {model.identity: model.number for model in published if not model.fault}
     never_admitted: Counter[str] = Counter()
-    rejected_records: Counter[str] = Counter()
-    columns = [array("q") for _ in range(5)]
-    due = ends(bootstrap_servers, topics.records)
-    for message in _committed(bootstrap_servers, (topics.results, topics.rejected_records), sum(due.values())):
-        if message.topic() == topics.rejected_records:
-            rejected_records[Reason.Name(Rejected.FromString(message.value()).reason)] += 1
-            continue
-        result = ServingResult.FromString(message.value())
+
+    def number_of(result: ServingResult) -> int:
         claim = (result.model_name, result.model_version, result.model_sha256)
-        number = good.get(claim, -1)
-        if number != math.floor(result.number):
-            never_admitted[f"{claim[0]} {claim[1]} answering {result.number:.0f}"] += 1
-            number = -1
-        record = result.record
-        row = (record.partition, record.offset, record.timestamp_ms, message.timestamp()[1], number)
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    results = Results(*(np.frombuffer(column, dtype=np.int64) for column in columns))
-    times = [
-        np.bincount(results.offset[results.partition == partition], minlength=count) for partition, count in due.items()
-    ]
+        number = good.get(claim, NEVER_ADMITTED)
+        if number == math.floor(result.number):
+            return number
+        never_admitted[f"{claim[0]} {claim[1]} answering {result.number:.0f}"] += 1
+        return NEVER_ADMITTED
+
+    records = account(bootstrap_servers, topics, number_of)
     bad = sum(bool(model.fault) for model in published)
-    rejected_models = [
+    rejected_models = Counter(
         Rejected.FromString(message.value()).position.offset
-        for message in _committed(bootstrap_servers, (topics.rejected_models,), bad)
-    ]
-    return Reading(
-        results,
-        unscored=int(sum((each == 0).sum() for each in times)),
-        doubled=int(sum((each[each > 1] - 1).sum() for each in times)),
-        never_admitted=never_admitted,
-        rejected_records=rejected_records,
-        rejected_models=Counter(rejected_models),
+        for message in committed(bootstrap_servers, (topics.rejected_models,), bad)
     )
+    return Reading(records, never_admitted, rejected_models)
 
 
 def wrong(reading: Reading, published: Sequence[Published]) -> list[str]:
     """What must not be, in words: a record not scored once, a score of no admitted model, a model judged wrongly."""
     found = []
-    if reading.unscored:
-        reasons = dict(reading.rejected_records) or "no reason"
-        found.append(f"{reading.unscored} records unscored ({reasons})")
-    if reading.doubled:
-        found.append(f"{reading.doubled} results too many")
+    if reading.account.unscored:
+        reasons = dict(reading.account.rejected) or "no reason"
+        found.append(f"{reading.account.unscored} records unscored ({reasons})")
+    if reading.account.doubled:
+        found.append(f"{reading.account.doubled} results too many")
     if reading.never_admitted:
         claims = ", ".join(f"{count} of {claim}" for claim, count in reading.never_admitted.most_common(5))
         found.append(f"{reading.never_admitted.total()} scores by models that were never admitted ({claims}, …)")
@@ -122,74 +69,3 @@ def wrong(reading: Reading, published: Sequence[Published]) -> list[str]:
         if times != due:
             found.append(f"version {model.number} ({model.fault or 'good'}) rejected {times} times")
     return found
-
-
-def ends(bootstrap_servers: str, topic: str) -> dict[int, int]:
-    """Partition → offset after the last message (markers of transactions count)."""
-    with _consumer(bootstrap_servers) as consumer:
-        return {
-            each.partition: consumer.get_watermark_offsets(each, _REQUEST_LIMIT_S)[1]
-            for each in _partitions(consumer, topic)
-        }
-
-
-def wait_for_version(bootstrap_servers: str, topic: str, version: str, limit_s: float) -> None:
-    """Return once a result of the model version is written, committed or not.
-
-    Raises:
-        click.ClickException: none is in time.
-    """
-    with _consumer(bootstrap_servers, isolation="read_uncommitted") as consumer:
-        consumer.assign([TopicPartition(topic, each.partition, OFFSET_END) for each in _partitions(consumer, topic)])
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            for message in consumer.consume(1000, timeout=0.1):
-                if message.error() is None and ServingResult.FromString(message.value()).model_version == version:
-                    return
-    raise click.ClickException(f"version {version} has scored nothing in {limit_s:.0f} s")
-
-
-def _committed(bootstrap_servers: str, topics: tuple[str, ...], due: int) -> Iterator[Message]:
-    """All committed messages of the topics; waits for `due` of them, as long as some come every `END_LIMIT_S`."""
-    with _consumer(bootstrap_servers) as consumer:
-        partitions = [each for topic in topics for each in _partitions(consumer, topic)]
-        consumer.assign(partitions)
-        read, to_go = 0, {(each.topic, each.partition) for each in partitions}
-        progress = time.monotonic()
-        while (to_go or read < due) and time.monotonic() < progress + END_LIMIT_S:
-            for message in consumer.consume(10_000, timeout=0.5):
-                where = (message.topic(), message.partition())
-                if message.error() is None:
-                    to_go.add(where)
-                    read += 1
-                    progress = time.monotonic()
-                    yield message
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    to_go.discard(where)
-                else:
-                    raise click.ClickException(f"{where[0]} cannot be read: {message.error()}")
-
-
-@contextmanager
-def _consumer(bootstrap_servers: str, isolation: str = "read_committed") -> Iterator[Consumer]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "swaps",
-            "isolation.level": isolation,
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "fetch.message.max.bytes": MAX_REJECTED_BYTES,
-            "log_level": LOG_LEVEL,
-        }
-    )
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
-    """All of the topic's, at their beginning."""
-    found = consumer.list_topics(topic, _REQUEST_LIMIT_S).topics[topic].partitions
-    return [TopicPartition(topic, number, OFFSET_BEGINNING) for number in found]

@@ -6,8 +6,6 @@ python -m bench.swaps --help
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 import urllib.request
 from collections import defaultdict
@@ -19,19 +17,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from bench.swap_load import Load, ModelLog
+from bench.jobs import Job
+from bench.load import Load, ModelLog
+from bench.pipelines import PIPELINES, Settings
+from bench.results import wait_for_version
 from bench.swap_memory import memory
 from bench.swap_models import KINDS, SIZES, ModelMaker
 from bench.swap_report import AFTER, BEFORE, SWAPPING, Run, report
-from bench.swap_results import read, wait_for_version
+from bench.swap_results import read
+from bench.topics import stamp_on_append
 from modelserving import topics as kafka_topics
 from modelserving.flink.options import JOINS
 from modelserving.local.broker import LocalBroker, free_port
 from modelserving.wire.model_pb2 import ModelType
 
-ROOT = Path(__file__).resolve().parents[1]
 TOPICS = kafka_topics.Topics("swaps-")
 PARTITIONS = 4
 FIRST_SWAPS = 100
@@ -41,8 +41,8 @@ WARM_UP_S = 20.0
 SETTLE_S = 5.0
 SERVING_LIMIT_S = 180.0
 METRICS_LIMIT_S = 60.0
-REFERENCE_SIZE = 3
-"""Place in `SIZES` of the models that serve while nothing is swapped."""
+REFERENCE_SIZE = SIZES[3]
+"""Of the models that serve while nothing is swapped."""
 
 
 @click.command()
@@ -55,16 +55,18 @@ def main(swaps: int, rate: int, baseline: int, join: str, parallelism: int) -> N
     """Swap models under load and print what came of it; exit code 1 if a condition fails."""
     with TemporaryDirectory(prefix="swaps-") as folder, LocalBroker(Path(folder) / "kafka", free_port()) as broker:
         kafka_topics.create(broker.bootstrap_servers, TOPICS, PARTITIONS)
-        _stamp_on_append(broker.bootstrap_servers)
+        stamp_on_append(broker.bootstrap_servers, TOPICS.records, TOPICS.results)
         bench = Bench(broker.bootstrap_servers, swaps)
         # Without a model, the first records would be rejected.
         bench.publish_reference(KINDS[0])
-        with _job(Path(folder), broker.bootstrap_servers, join, parallelism) as (process, url):
+        port = free_port()
+        settings = Settings(broker.bootstrap_servers, TOPICS, "swaps", parallelism)
+        with Job([*PIPELINES[join].command(settings), "-D", f"rest.bind-port={port}"]) as job:
             with Load(broker.bootstrap_servers, TOPICS.records, rate):
-                bench.run(baseline, process.pid)
+                bench.run(baseline, job.pid)
             click.echo("reading the results", err=True)
             reading = read(broker.bootstrap_servers, TOPICS, bench.log.published)
-            run = Run(bench.phases, bench.log.published, swaps, bench.memory, _restarts(url))
+            run = Run(bench.phases, bench.log.published, swaps, bench.memory, _restarts(f"http://localhost:{port}"))
     faults = report(run, reading)
     if faults:
         raise click.ClickException("; ".join(faults))
@@ -81,7 +83,7 @@ class Bench:
         self._swaps = swaps
         self._models = ModelMaker("wine")
         self._references = count(swaps)
-        for kind, size in product(KINDS, range(len(SIZES))):
+        for kind, size in product(KINDS, SIZES):
             self._models.good(0, kind, size)  # the first of each takes its time
 
     def run(self, baseline_s: float, job: int) -> None:
@@ -135,25 +137,6 @@ class Bench:
         self.phases[name].append((start, time.time_ns() // 1_000_000))
 
 
-@contextmanager
-def _job(folder: Path, servers: str, join: str, parallelism: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """The serving job, as a user starts it, and the address of its REST interface; shows its log if anything fails."""
-    port = free_port()
-    command = [sys.executable, str(ROOT / "jobs" / "model_serving.py"), "--join", join, "--bootstrap-servers", servers]
-    command += ["--topic-prefix", TOPICS.prefix, "--parallelism", str(parallelism), "-D", f"rest.bind-port={port}"]
-    with (folder / "job.log").open("w+") as log:
-        job = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield job, f"http://localhost:{port}"
-        except Exception:
-            log.seek(0)
-            click.echo(log.read()[-5000:], err=True)
-            raise
-        finally:
-            job.terminate()
-            job.wait()
-
-
 def _restarts(url: str) -> int:
     """How often the job was restarted."""
 
@@ -170,18 +153,6 @@ def _restarts(url: str) -> int:
             return int(found[0]["value"])
         time.sleep(0.5)
     raise click.ClickException(f"Flink does not say how often it restarted job {job}")
-
-
-def _stamp_on_append(bootstrap_servers: str) -> None:
-    """Have the broker's clock say when a record or a result came to its log."""
-    entry = ConfigEntry("message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET)
-    resources = [
-        ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-        for topic in (TOPICS.records, TOPICS.results)
-    ]
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    for done in admin.incremental_alter_configs(resources).values():
-        done.result()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Write fitted scikit-learn estimators as PMML 4.4: trees, forests, linear and gamma regression, perceptrons.
+"""Write fitted scikit-learn estimators as PMML 4.4: trees, forests, boosting, linear and gamma regression,
+perceptrons.
 
 An input field is a column of the training table, named by the caller; the target is named `quality`.
 """
@@ -6,7 +7,7 @@ An input field is a column of the training table, named by the caller; the targe
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 TARGET = "quality"
@@ -26,6 +27,20 @@ def random_forest(estimator: Any, features: Sequence[str]) -> bytes:
         ET.SubElement(segment, "True")
         segment.append(_tree_model(tree, features, estimator.classes_))
     return _document(model, features, estimator.classes_)
+
+
+def gradient_boosting(estimator: Any, features: Sequence[str]) -> bytes:
+    """A GradientBoostingRegressor as MiningModel: the sum of its trees, shrunk, and of what it begins with."""
+    model = _model("MiningModel", "regression", features)
+    begin = float(estimator.init_.predict([[0.0] * len(features)])[0])
+    targets = ET.SubElement(model, "Targets")
+    ET.SubElement(targets, "Target", field=TARGET, rescaleConstant=_text(begin))
+    segmentation = ET.SubElement(model, "Segmentation", multipleModelMethod="sum")
+    for number, tree in enumerate(estimator.estimators_[:, 0], start=1):
+        segment = ET.SubElement(segmentation, "Segment", id=str(number))
+        ET.SubElement(segment, "True")
+        segment.append(_regression_tree(tree, features, estimator.learning_rate))
+    return _document(model, features)
 
 
 def linear_regression(estimator: Any, features: Sequence[str]) -> bytes:
@@ -90,23 +105,45 @@ def perceptron(scaler: Any, estimator: Any, features: Sequence[str]) -> bytes:
 
 def _tree_model(estimator: Any, features: Sequence[str], classes: Sequence[Any]) -> ET.Element:
     tree = estimator.tree_
-    model = _model("TreeModel", "classification", features)
-    model.set("splitCharacteristic", "binarySplit")
 
-    def add(parent: ET.Element, node: int, predicate: ET.Element) -> None:
-        records = float(tree.weighted_n_node_samples[node])
-        fractions = tree.value[node][0] / tree.value[node][0].sum()
-        best = int(fractions.argmax())
-        element = ET.SubElement(parent, "Node", score=str(classes[best]), recordCount=_text(records))
-        element.append(predicate)
-        if tree.children_left[node] < 0:
+    def node(number: int) -> ET.Element:
+        records = float(tree.weighted_n_node_samples[number])
+        fractions = tree.value[number][0] / tree.value[number][0].sum()
+        element = ET.Element("Node", score=str(classes[int(fractions.argmax())]), recordCount=_text(records))
+        if tree.children_left[number] < 0:
             for value, fraction in zip(classes, fractions, strict=True):
                 if fraction > 0:
                     ET.SubElement(element, "ScoreDistribution", value=str(value), recordCount=_text(fraction * records))
-            return
-        name, threshold = features[tree.feature[node]], _text(tree.threshold[node])
-        for child, operator in ((tree.children_left[node], "lessOrEqual"), (tree.children_right[node], "greaterThan")):
-            add(element, int(child), ET.Element("SimplePredicate", field=name, operator=operator, value=threshold))
+        return element
+
+    return _binary_tree("classification", tree, features, node)
+
+
+def _regression_tree(estimator: Any, features: Sequence[str], factor: float) -> ET.Element:
+    """A tree whose answers are multiplied by `factor`."""
+    tree = estimator.tree_
+    return _binary_tree(
+        "regression",
+        tree,
+        features,
+        lambda number: ET.Element("Node", score=_text(factor * tree.value[number][0][0])),
+    )
+
+
+def _binary_tree(function: str, tree: Any, features: Sequence[str], node: Callable[[int], ET.Element]) -> ET.Element:
+    """A fitted tree as TreeModel; `node` makes an element for a node's number, without predicate and children."""
+    model = _model("TreeModel", function, features)
+    model.set("splitCharacteristic", "binarySplit")
+
+    def add(parent: ET.Element, number: int, predicate: ET.Element) -> None:
+        element = node(number)
+        element.insert(0, predicate)
+        parent.append(element)
+        left, right = int(tree.children_left[number]), int(tree.children_right[number])
+        if left >= 0:
+            name, threshold = features[tree.feature[number]], _text(tree.threshold[number])
+            for child, operator in ((left, "lessOrEqual"), (right, "greaterThan")):
+                add(element, child, ET.Element("SimplePredicate", field=name, operator=operator, value=threshold))
 
     add(model, 0, ET.Element("True"))
     return model

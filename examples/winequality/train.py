@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import tempfile
@@ -22,33 +21,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from tensorflow import keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from wine_table import FEATURES, SEED, read_table
 
 HERE = Path(__file__).parent
-FEATURES = (
-    "fixed_acidity",
-    "volatile_acidity",
-    "citric_acid",
-    "residual_sugar",
-    "chlorides",
-    "free_sulfur_dioxide",
-    "total_sulfur_dioxide",
-    "density",
-    "pH",
-    "sulphates",
-    "alcohol",
-)
-SEED = 2009
 OUTPUTS = 9
 """Width of the networks' outputs, so that the index of the greatest one is the quality."""
 EXPECTED_EVERY = 80
 """The expected answers are kept for every so many rows."""
-
-
-def read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The features, (rows, 11), and the quality, (rows,)."""
-    with path.open(newline="") as file:
-        table = np.array([[float(value) for value in row] for row in csv.reader(file, delimiter=";")])
-    return table[:, : len(FEATURES)], table[:, len(FEATURES)].astype(np.int64)
 
 
 def train_pmml(x: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -112,7 +91,7 @@ def saved_model(model: Any) -> bytes:
 def main() -> None:
     """Train, and write the models and the expected answers."""
     keras.utils.set_random_seed(SEED)
-    x, y = read_table(HERE / "winequality_red.csv")
+    x, y = read_table()
     models, estimators = train_pmml(x, y)
     sample = x[::EXPECTED_EVERY]
     expected: dict[str, Any] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bench.swap_load import Load, ModelLog
+from bench.load import Load, ModelLog
+from bench.results import wait_for_version
 from bench.swap_models import ModelMaker
-from bench.swap_results import read, wait_for_version, wrong
+from bench.swap_results import read, wrong
 from modelserving.local.broker import LocalBroker
 from modelserving.topics import Topics
 from tests.flink.conftest import StartJob
@@ -32,5 +33,5 @@ def test_swaps_under_load(join: str, start_job: StartJob, broker: LocalBroker, t
         assert job.restarts() == 0
     assert wrong(reading, log.published) == []
     good = {model.number for model in log.published if not model.fault}
-    assert set(reading.results.version.tolist()) == good
+    assert set(reading.account.results.version.tolist()) == good
     assert len(log.published) - len(good) == 6

@@ -1,4 +1,4 @@
-"""The load of the swap benchmark: wine records at a steady rate, and models."""
+"""What benchmarks send while a job runs: wine records at a steady rate, and models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from bench.records import wine_messages
 from bench.swap_models import Identity, Model
 from modelserving.topics import MAX_MESSAGE_BYTES
-from modelserving.wire.model_pb2 import ModelType
+from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 
 LOG_LEVEL = 2
 """Of Kafka's clients: that the broker is gone at the end is no news."""
@@ -98,7 +98,18 @@ class ModelLog:
         )
 
     def publish(self, model: Model) -> None:
-        """Send a model and wait until it is on the log.
+        """Send a model, wait until it is on the log, and remember it.
+
+        Raises:
+            RuntimeError: it was not delivered.
+        """
+        now = time.time_ns() // 1_000_000
+        offset = self.send(model.descriptor)
+        kind = ModelType.Name(model.descriptor.modeltype)
+        self.published.append(Published(model.number, kind, model.fault, model.identity, now, offset))
+
+    def send(self, descriptor: ModelDescriptor) -> int:
+        """Send a model and wait until it is on the log; its offset there.
 
         Raises:
             RuntimeError: it was not delivered.
@@ -109,10 +120,8 @@ class ModelLog:
             if error is None:
                 offsets.append(message.offset())
 
-        now = time.time_ns() // 1_000_000
-        self._producer.produce(self._topic, model.descriptor.SerializeToString(), on_delivery=delivered)
+        self._producer.produce(self._topic, descriptor.SerializeToString(), on_delivery=delivered)
         self._producer.flush(_FLUSH_LIMIT_S)
         if not offsets:
-            raise RuntimeError(f"version {model.number} could not be published")
-        kind = ModelType.Name(model.descriptor.modeltype)
-        self.published.append(Published(model.number, kind, model.fault, model.identity, now, offsets[0]))
+            raise RuntimeError(f"{descriptor.name} {descriptor.version} could not be published")
+        return offsets[0]
