@@ -56,18 +56,21 @@ check: $(ENVIRONMENT) check-lock
 PINS := --generate-hashes --python-version 3.11
 COMPILE := pip compile -q pyproject.toml $(PINS) -o requirements.txt
 COMPILE_DEV := pip compile -q pyproject.toml --group dev --constraint requirements.txt $(PINS) -o requirements-dev.txt
+MLSERVER_LOCK := bench/mlserver/requirements.txt
+COMPILE_MLSERVER := pip compile -q bench/mlserver/requirements.in $(PINS) -o $(MLSERVER_LOCK)
 
 lock: $(ENVIRONMENT)
 	$(UV) $(COMPILE)
 	$(UV) $(COMPILE_DEV)
+	$(UV) $(COMPILE_MLSERVER)
 
 # Locked again in a copy, the lock files must come out as they are: what is pinned stays pinned while it still fits.
 check-lock: $(ENVIRONMENT)
 	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
-	cp pyproject.toml requirements.txt requirements-dev.txt "$$copy"; \
+	cp --parents pyproject.toml requirements.txt requirements-dev.txt $(MLSERVER_LOCK:.txt=.in) $(MLSERVER_LOCK) "$$copy"; \
 	uv=$$PWD/$(UV); cd "$$copy"; \
-	"$$uv" $(COMPILE); "$$uv" $(COMPILE_DEV); \
-	for file in requirements.txt requirements-dev.txt; do \
+	"$$uv" $(COMPILE); "$$uv" $(COMPILE_DEV); "$$uv" $(COMPILE_MLSERVER); \
+	for file in requirements.txt requirements-dev.txt $(MLSERVER_LOCK); do \
 	  diff "$$OLDPWD/$$file" $$file || { echo "$$file is not current: run make lock" >&2; exit 1; }; \
 	done
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+MLSERVER = "bench/mlserver/requirements.txt"
+LOCKS = ["requirements.txt", "requirements-dev.txt", MLSERVER]
 
 
 def entries(name: str) -> dict[str, tuple[str, list[str]]]:
@@ -48,6 +49,10 @@ def test_both_locks_pin_the_same() -> None:
     development = {package: version for package, (version, _) in entries("requirements-dev.txt").items()}
     runtime = {package: version for package, (version, _) in entries("requirements.txt").items()}
     assert runtime.items() <= development.items()
+
+
+def test_mlserver_serves_the_forest_that_we_do() -> None:
+    assert entries(MLSERVER)["scikit-learn"][0] == entries("requirements-dev.txt")["scikit-learn"][0]
 
 
 def test_installed_is_what_is_locked() -> None:

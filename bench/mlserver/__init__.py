@@ -1,0 +1,1 @@
+"""MLServer as a peer: `bench.model_server` measures it; README.md says how."""
