@@ -24,6 +24,7 @@ from modelserving.events import ADMISSION
 from modelserving.flink.options import JOINS
 from modelserving.local.broker import LocalBroker, free_port
 from modelserving.local.cluster import LocalCluster
+from modelserving.pieces import PIECE_BYTES
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent, ServingResult
@@ -50,6 +51,13 @@ def scheduled(model: bytes) -> bytes:
     return descriptor.SerializeToString()
 
 
+def in_pieces(model: bytes) -> bytes:
+    """The descriptor with so many blanks in its document that it is kept in pieces."""
+    descriptor = ModelDescriptor.FromString(model)
+    descriptor.data += b" " * PIECE_BYTES
+    return descriptor.SerializeToString()
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Models published together, and what serves when all of them were judged."""
@@ -60,7 +68,11 @@ class Stage:
 
 STAGES = (
     Stage(
-        tuple(example_model("linear.pmml", data_type, version="1") for data_type in DATA_TYPES),
+        (
+            example_model("linear.pmml", "wine", version="1"),
+            example_model("linear.pmml", "red", version="1"),
+            in_pieces(example_model("linear.pmml", "white", version="1")),
+        ),
         dict.fromkeys(DATA_TYPES, ("linear", "1")),
     ),
     Stage(
