@@ -10,6 +10,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 TARGET = "quality"
 
 
@@ -141,12 +143,22 @@ def _binary_tree(function: str, tree: Any, features: Sequence[str], node: Callab
         parent.append(element)
         left, right = int(tree.children_left[number]), int(tree.children_right[number])
         if left >= 0:
-            name, threshold = features[tree.feature[number]], _text(tree.threshold[number])
+            name, threshold = features[tree.feature[number]], _text(_greatest_not_above(tree.threshold[number]))
             for child, operator in ((left, "lessOrEqual"), (right, "greaterThan")):
                 add(element, child, ET.Element("SimplePredicate", field=name, operator=operator, value=threshold))
 
     add(model, 0, ET.Element("True"))
     return model
+
+
+def _greatest_not_above(threshold: Any) -> Any:
+    """The greatest number that is not above `threshold` once it is rounded to float32, as scikit-learn does first."""
+    below = np.float32(threshold)
+    if below > threshold:
+        below = np.nextafter(below, np.float32(-np.inf))
+    # Half the way to the next float32 numbers are rounded down to this one, there to the even one of the two.
+    half = (np.float64(below) + np.float64(np.nextafter(below, np.float32(np.inf)))) / 2
+    return half if np.float32(half) == below else np.nextafter(half, -np.inf)
 
 
 def _model(tag: str, function: str, features: Sequence[str]) -> ET.Element:

@@ -1,0 +1,259 @@
+"""The benchmark: what it makes of figures, and a short form of it, which holds ratios between pipelines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bench import documents, java_peer, latency, main, page, plot, scaling, swap_times, throughput
+from bench.measurements import Measurements
+from bench.models import NO_MODEL
+from bench.parts import Choice, Figures, Key
+from bench.pipelines import PIPELINES
+from bench.rates import Span, measure
+from bench.site import Site
+from modelserving.local.broker import LocalBroker
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+CHOICE = Choice(
+    rounds=1,
+    warm_up_s=3.0,
+    seconds=4.0,
+    most_records=300_000,
+    backlog=900_000,
+    parallelism=1,
+    pipelines=("partitioned", "java-peer", "per-record-python"),
+    models=("tensorflow",),
+)
+MACHINE = {
+    "processor": "P",
+    "cores": 2,
+    "memory_gib": 24,
+    "kernel": "Linux 6",
+    "python": "3.11",
+    "java": "17",
+    "flink": "2.3.0",
+    "tensorflow": "2.20.0",
+}
+
+
+def test_the_page_says_what_the_figures_say() -> None:
+    assert page.found(DOCS) == page.block(documents.read(DOCS)), "run make bench, or take back what was changed by hand"
+
+
+def test_the_plot_shows_what_the_figures_say(tmp_path: Path) -> None:
+    plot.draw(tmp_path, documents.read(DOCS))
+    drawn = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert drawn == {path.name: path.read_bytes() for path in DOCS.glob("benchmarks-*.svg")}
+
+
+def rate(records_per_s: float, first_result_s: float = 5.0, **peak_mib: float) -> Figures:
+    return {"records_per_s": records_per_s, "first_result_s": first_result_s, "peak_mib": peak_mib}
+
+
+MEASURED: Sequence[tuple[Key, Figures]] = [
+    (("1", "partitioned", "tree"), rate(300.4, 6.0, JVM=10.0)),
+    (("1", "no-model", NO_MODEL), rate(400.0)),
+    (("1", "java-peer", "tree"), rate(100.0)),
+    (("2", "partitioned", "tree"), rate(100.0, 5.0, JVM=12.0)),
+    (("3", "partitioned", "tree"), rate(200.0, 9.0, JVM=11.0, worker=1.0)),
+]
+
+
+def test_throughput_is_the_median_of_the_rounds_and_memory_the_most() -> None:
+    assert throughput.summarise(MEASURED) == {
+        "throughput": {"partitioned": {"tree": 200}, "no-model": {NO_MODEL: 400}, "java-peer": {"tree": 100}},
+        "startup": {"partitioned": {"tree": 6.0}, "no-model": {NO_MODEL: 5.0}, "java-peer": {"tree": 5.0}},
+        "memory": {
+            "partitioned": {"tree": {"JVM": 12.0, "worker": 1.0}},
+            "no-model": {NO_MODEL: {}},
+            "java-peer": {"tree": {}},
+        },
+    }
+
+
+def test_latency_is_the_median_of_the_rounds_and_the_greatest_of_all() -> None:
+    def figures(*quantiles: float) -> Figures:
+        return {"records": 10, "latency_ms": dict(zip(latency.QUANTILES, quantiles, strict=True))}
+
+    case = ("partitioned", "tensorflow", "default", "1000")
+    measured = [
+        (("1", *case), figures(1, 2, 3, 4)),
+        (("2", *case), figures(3, 2, 3, 9)),
+        (("3", *case), figures(2, 7, 3, 5)),
+    ]
+    assert latency.summarise(measured) == {
+        "latency": {
+            "partitioned": {"tensorflow": {"default": {"1000": {"p50": 2, "p99": 2, "p99.9": 3, "max": 9}}}},
+        }
+    }
+
+
+def test_swap_is_the_median_of_all_swaps() -> None:
+    measured = [(("1", "keyed", "pmml"), {"swap_ms": [1, 2, 9]}), (("2", "keyed", "pmml"), {"swap_ms": [8, 7]})]
+    assert swap_times.summarise(measured) == {"swap": {"keyed": {"pmml": 7}}}
+
+
+def test_one_instance_is_one_data_type() -> None:
+    measured = [
+        (("1", "keyed", "tree", "parallelism", "1"), rate(100.0)),
+        (("1", "keyed", "tree", "parallelism", "2"), rate(150.0)),
+        (("1", "keyed", "tree", "data-types", "10"), rate(90.0)),
+    ]
+    assert scaling.summarise(measured) == {
+        "scaling": {"keyed": {"tree": {"parallelism": {"1": 100, "2": 150}, "data-types": {"1": 100, "10": 90}}}}
+    }
+
+
+def test_a_part_replaces_its_own_figures_and_no_others() -> None:
+    about = {"date": "2030-01-02", "machine": MACHINE, "command": "make bench", "parameters": {}}
+    document = documents.merged({}, "throughput", throughput.PART, MEASURED, about)
+    swaps = [(("1", "keyed", "pmml"), {"swap_ms": [5]})]
+    document = documents.merged(document, "swap", swap_times.PART, swaps, {**about, "date": "2030-01-03"})
+    document = documents.merged(document, "throughput", throughput.PART, MEASURED[:1], about)
+    assert document["throughput"] == {"partitioned": {"tree": 300}}
+    assert document["swap"] == {"keyed": {"pmml": 5}}
+    assert {name: (run["date"], len(run["measured"])) for name, run in document["runs"].items()} == {
+        "throughput": ("2030-01-02", 1),
+        "swap": ("2030-01-03", 1),
+    }
+    assert list(document) == [name for name in documents.ORDER if name in document]
+
+
+def test_the_page_keeps_what_was_written_by_hand(tmp_path: Path) -> None:
+    about = {"date": "2030-01-02", "machine": MACHINE, "command": "make bench ROUNDS=1", "parameters": {}}
+    document = documents.merged({}, "throughput", throughput.PART, MEASURED, about)
+    (tmp_path / page.FILE).write_text(f"# Before\n\n{page.BEGIN}\nold\n{page.END}\n\nafter\n")
+    page.rewrite(tmp_path, document)
+    text = (tmp_path / page.FILE).read_text()
+    assert text == f"# Before\n\n{page.block(document)}\n\nafter\n"
+    assert "make bench ROUNDS=1" in text
+    assert "| tree | 200 (100 to 300) | 100 (100 to 100) |" in text
+    assert "| model | partitioned / java-peer | partitioned / no-model |" in text
+    assert "| tree | 2.00 | 0.50 |" in text
+
+
+def test_a_page_without_its_comments_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / page.FILE).write_text("by hand")
+    with pytest.raises(ValueError, match="lacks the comment"):
+        page.rewrite(tmp_path, {})
+
+
+def test_a_run_that_was_cut_short_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "measurements.jsonl"
+    kept = Measurements(path, resume=False)
+    kept.add("throughput", ("1", "keyed", "tree"), CHOICE, {"records_per_s": 1.5})
+    again = Measurements(path, resume=True)
+    more = replace(CHOICE, rounds=9, models=("tree",))
+    assert again.find("throughput", ("1", "keyed", "tree"), more) == {"records_per_s": 1.5}
+    assert again.find("throughput", ("2", "keyed", "tree"), more) is None
+    assert again.find("scaling", ("1", "keyed", "tree"), more) is None
+    assert again.find("throughput", ("1", "keyed", "tree"), replace(CHOICE, seconds=9.0)) is None
+    assert Measurements(path, resume=False).find("throughput", ("1", "keyed", "tree"), CHOICE) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ([], "make bench"),
+        (["--parallelism", "1"], "make bench"),
+        (
+            ["--rounds", "1", "--warm-up", "2.5", "--models", "tree glm"],
+            'make bench ROUNDS=1 WARM_UP=2.5 MODELS="tree glm"',
+        ),
+    ],
+)
+def test_the_command_that_makes_the_figures(
+    arguments: list[str], command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[str] = []
+    monkeypatch.setattr(main, "run", lambda *given: commands.append(given[3]))
+    monkeypatch.setattr(main, "WORK", tmp_path)
+    monkeypatch.setattr(java_peer, "build", lambda: None)
+    result = CliRunner().invoke(main.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert commands == [command]
+
+
+def test_what_there_is_not_is_not_measured() -> None:
+    result = CliRunner().invoke(main.main, ["--pipelines", "partitioned other"])
+    assert result.exit_code == 2
+    assert "there is no 'other', but partitioned, keyed, java-peer" in " ".join(result.output.split())
+
+
+class Process:
+    """A job of which only the results count."""
+
+    pid = os.getpid()
+    started = 0.0
+
+    def check(self) -> None:
+        """It runs."""
+
+
+def results(*counts: int) -> Callable[[], int]:
+    """What is counted at one look after the other."""
+    looks = iter(counts)
+    return lambda: next(looks)
+
+
+def test_records_are_counted_after_the_warm_up() -> None:
+    job: Any = Process()
+    # the warm-up ends early, when no more than the measured records are left
+    found = measure(job, results(0, 100, 600, 700, 1_000), Span(warm_up_s=1e9, seconds=1e9, records=400, on_log=1_000))
+    assert found.records == 400
+    assert found.records_per_s == pytest.approx(400 / found.seconds)
+    found = measure(job, results(0, 1, 50, 80), Span(warm_up_s=0.0, seconds=0.0, records=400, on_log=1_000))
+    assert found.records == 30
+
+
+def test_a_log_that_is_too_short_is_no_measurement() -> None:
+    job: Any = Process()
+    with pytest.raises(click.ClickException, match="too short"):
+        measure(job, results(0, 1_000, 1_000, 1_000), Span(warm_up_s=1.0, seconds=1.0, records=400, on_log=1_000))
+
+
+def test_without_a_model_nothing_is_evaluated() -> None:
+    script = (
+        "from bench.models import NO_MODEL, descriptor\n"
+        "from modelserving.configuration import load_data_types\n"
+        "from modelserving.loader import load\n"
+        "servable = load(descriptor(NO_MODEL, 'wine'), load_data_types()['wine'])\n"
+        "print(servable.engine, servable.inputs)\n"
+    )
+    environment = os.environ | dict(PIPELINES["no-model"].environment)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "none ('fixed_acidity',)\n"
+
+
+@pytest.fixture(scope="module")
+def peer() -> None:
+    """The Java peer, built; without Maven a test is skipped, but in CI it fails."""
+    if shutil.which("mvn"):
+        java_peer.build()
+    elif os.environ.get("CI"):
+        pytest.fail("mvn is missing: install Maven 3.6.3 or later")
+    else:
+        pytest.skip("without Maven there is no Java peer")
+
+
+def test_ratios(peer: None, flink_ready: None, broker: LocalBroker, tmp_path: Path) -> None:  # noqa: ARG001
+    """Generous: a machine that does something else meanwhile is fair to none."""
+    site = Site(broker.bootstrap_servers, tmp_path)
+    measured = [(case.key, case.measure()) for case in throughput.cases(site, CHOICE)]
+    rates = throughput.summarise(measured)["throughput"]
+    ours = rates["partitioned"]["tensorflow"]
+    assert ours >= 2 * rates["java-peer"]["tensorflow"], rates
+    assert ours >= 5 * rates["per-record-python"]["tensorflow"], rates
