@@ -17,10 +17,10 @@ import click
 
 from bench.mlserver import environment
 from bench.mlserver.figures import Figures
-from bench.mlserver.messages import ADAPTIVE, ANSWERS, PLAIN, Load
+from bench.mlserver.messages import ADAPTIVE, ANSWERS, PLAIN, TREE, Load
 from bench.mlserver.server import Server, serving
 
-WARM_UP_S = 3.0
+WARM_UP_S = 2.0
 # For a client to start, and for the answers that are under way at the end.
 GRACE_S = 60.0
 
@@ -46,6 +46,8 @@ CASES = [
         # What a server makes of it where its callers wait for each other, or gather records: not a record in a request.
         ("-adaptive", 1, ADAPTIVE, (32,)),
         ("-256", 256, PLAIN, (1, 32)),
+        # The cost of a request, whatever the model.
+        ("-tree", 1, TREE, (1, 32)),
     )
     for concurrency in concurrencies
 ]
@@ -109,7 +111,7 @@ def _words(figures: Figures) -> str:
 @click.command()
 @click.option("--seconds", type=float, default=10, show_default=True, help="Measured of each load, after a warm-up.")
 def main(seconds: float) -> None:
-    """Measure MLServer with the forest of 100 trees, and print the figures as JSON."""
+    """Measure MLServer with the forest of 100 trees, and a tree, and print the figures as JSON."""
     click.echo(json.dumps(measure(seconds), indent=1))
 
 

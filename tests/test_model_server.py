@@ -79,9 +79,11 @@ def test_each_load_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
         "mlserver-rest": ["1", "32"],
         "mlserver-rest-adaptive": ["32"],
         "mlserver-rest-256": ["1", "32"],
+        "mlserver-rest-tree": ["1", "32"],
         "mlserver-grpc": ["1", "32"],
         "mlserver-grpc-adaptive": ["32"],
         "mlserver-grpc-256": ["1", "32"],
+        "mlserver-grpc-tree": ["1", "32"],
     }
     for loads in measured.values():
         for load in loads.values():

@@ -101,7 +101,7 @@ def main(load: str) -> None:
     """Put LOAD, a `Load` as JSON, on the server: the table's rows, again and again; each score is compared."""
     asked = Load(**json.loads(load))
     x, _ = read_table()
-    expected = json.loads(Path(asked.answers).read_text())
+    expected = json.loads(Path(asked.answers).read_text())[asked.model]
     starts = range(0, len(x) - asked.records + 1, asked.records)
     parts = [slice(start, start + asked.records) for start in starts]
     # Encoded beforehand: what the client computes, the server on the same machine cannot.

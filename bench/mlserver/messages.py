@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 PLAIN = "forest"
-"""The model with MLServer's defaults."""
+"""The forest of 100 trees with MLServer's defaults."""
 ADAPTIVE = "forest-adaptive"
 """The same model, with MLServer's adaptive batching."""
+TREE = "tree"
+"""The example's tree, which takes next to no time: what is left is the server's."""
 ANSWERS = "answers.json"
-"""In the models' folder: the forest's answer for each row of the table."""
+"""In the models' folder: name of a model → its answer for each row of the table."""
 INPUT = "records"
 
 
@@ -27,7 +29,7 @@ class Load:
     """Of that protocol, on the loopback interface."""
     model: str
     answers: str
-    """The path of the model's answers for the rows of the table."""
+    """The path of `ANSWERS`."""
     records: int
     """In a request."""
     concurrency: int
