@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from modelserving.configuration import load_data_types
 from modelserving.decoding import RAW_SCHEMA, Decoder, TypedBatch
+from modelserving.packing import pack_messages
 from modelserving.results import encode_results
 from modelserving.scoring import reject_all
 from modelserving.servable import ModelVersion, Scores
@@ -65,9 +66,11 @@ def main(rows: int) -> None:
     names = tuple(str(label) for label in range(WIDTH))
     model = ModelVersion("winequality", "0123456789ab", "0" * 64)
 
-    def encode(scores: Scores) -> list[bytes]:
-        return encode_results(
-            typed.records, scores, topic="records", data_type="wine", model=model, received_us=0, now_us=now_us()
+    def encode(scores: Scores) -> bytes:
+        return pack_messages(
+            encode_results(
+                typed.records, scores, topic="records", data_type="wine", model=model, received_us=0, now_us=now_us()
+            )
         )
 
     steps: dict[str, Callable[[], object]] = {

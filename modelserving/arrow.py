@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from modelserving.data_types import FeatureKind
 
@@ -21,11 +22,20 @@ def byte_strings(array: pa.Array) -> list[Any]:
     if array.null_count:
         values: list[Any] = array.to_pylist()
         return values
-    _, offsets, data = array.buffers()
-    if not data:
-        return [b""] * len(array)
-    first, last = array.offset, array.offset + len(array) + 1
-    ends = np.frombuffer(offsets, np.int32)[first:last]
-    start = int(ends[0])
-    encoded = data.slice(start, int(ends[-1]) - start).to_pybytes()
-    return [encoded[begin:end] for begin, end in pairwise((ends - start).tolist())]
+    ends = _ends(array)
+    encoded = bytes(bytes_of(array))
+    return [encoded[begin:end] for begin, end in pairwise((ends - ends[0]).tolist())]
+
+
+def bytes_of(array: pa.Array) -> pa.Buffer | bytes:
+    """The values of a binary array one after the other, uncopied."""
+    data = array.buffers()[2]
+    if not data or not len(array):
+        return b""
+    start, end = _ends(array)[[0, -1]].tolist()
+    return data.slice(start, end - start)
+
+
+def _ends(array: pa.Array) -> NDArray[np.int32]:
+    """Where the first of n values begins, and where each ends: (n + 1,)."""
+    return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]

@@ -45,5 +45,5 @@ def model_event(
 
 def outgoing_events(events: list[ModelEvent]) -> Outgoing:
     """The messages for `model-events`, keyed by data type."""
-    keys: list[bytes | None] = [event.data_type.encode() for event in events]
-    return Outgoing("model-events", keys, [event.SerializeToString() for event in events])
+    keys = [event.data_type.encode() for event in events]
+    return Outgoing.of("model-events", keys, [event.SerializeToString() for event in events])

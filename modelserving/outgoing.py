@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import pyarrow as pa
+
+from modelserving.arrow import byte_strings
 
 Role = Literal["results", "rejected-records", "rejected-models", "model-events"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Messages for one topic; `keys` and `values` have the same length."""
+    """n messages for one topic."""
 
     role: Role
     """Which topic: its name without prefix."""
-    keys: list[bytes | None]
-    values: list[bytes]
+    keys: pa.Array
+    """(n,) binary; null for no key."""
+    values: pa.Array
+    """(n,) binary, without the prefix; no nulls."""
+    prefix: bytes = b""
+    """What each value begins with."""
+
+    @staticmethod
+    def of(role: Role, keys: Sequence[bytes | None], values: Sequence[bytes]) -> Outgoing:
+        """Messages that are there one by one."""
+        return Outgoing(role, pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
+
+    @property
+    def messages(self) -> list[tuple[bytes | None, bytes]]:
+        """Key and value of each message."""
+        values = (self.prefix + value for value in byte_strings(self.values))
+        return list(zip(byte_strings(self.keys), values, strict=True))

@@ -69,7 +69,7 @@ def reject(rejected: Sequence[RejectedRecord], clock_us: Callable[[], int]) -> O
         )
         for record in rejected
     ]
-    return Outgoing("rejected-records", [record.key for record in rejected], values)
+    return Outgoing.of("rejected-records", [record.key for record in rejected], values)
 
 
 def encode_rejected(

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from ptars import HandlerPool
 
-from modelserving.arrow import byte_strings
+from modelserving.outgoing import Outgoing
 from modelserving.servable import ModelVersion, Scores
 from modelserving.wire.serving_pb2 import ServingResult
 
@@ -25,8 +25,8 @@ def encode_results(
     model: ModelVersion,
     received_us: int,
     now_us: int,
-) -> list[bytes]:
-    """One encoded `ServingResult` for each row.
+) -> Outgoing:
+    """One encoded `ServingResult` for each row, under the key of its record.
 
     Args:
         records: the n records (columns of `decoding.RAW_SCHEMA`), all of which have an answer.
@@ -37,8 +37,6 @@ def encode_results(
         received_us: when their batch was received, epoch microseconds.
         now_us: the time of scoring, epoch microseconds.
     """
-    if not records.num_rows:
-        return []
     # Protobuf messages that are joined are one message: what is the same for all rows is encoded once.
     constant = ServingResult(
         data_type=data_type,
@@ -51,8 +49,8 @@ def encode_results(
     # The position stays whole in each row: not every protobuf library merges a submessage that comes in two parts.
     position = [pa.repeat(topic, records.num_rows), *(records.column(name) for name in _POSITION)]
     columns = _answers(scores) | {"record": pa.StructArray.from_arrays(position, ["topic", *_POSITION])}
-    encoded = byte_strings(_HANDLER.record_batch_to_array(pa.RecordBatch.from_pydict(columns)))
-    return [constant + row for row in encoded]
+    rows = _HANDLER.record_batch_to_array(pa.RecordBatch.from_pydict(columns))
+    return Outgoing("results", records.column("key"), rows, constant)
 
 
 _POSITION = ("partition", "offset", "timestamp_ms")

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from modelserving.arrow import byte_strings
 from modelserving.decoding import TypedBatch
 from modelserving.outgoing import Outgoing
 from modelserving.rejections import reject, rejected_records
@@ -31,8 +30,7 @@ def score(typed: TypedBatch, topic: str, servable: Servable, model: ModelVersion
     Where the model raises on a batch, the batch is halved until the records that it raises on stand alone; they are
     rejected as MODEL_FAILED, as are those whose answer is not finite.
     """
-    keys: list[bytes | None] = []
-    values: list[bytes] = []
+    outgoing: list[Outgoing] = []
     failures: list[RecordFailure] = []
     records = typed.records
     for start, scores in _attempts(servable, typed.batch, 0, failures):
@@ -42,17 +40,17 @@ def score(typed: TypedBatch, topic: str, servable: Servable, model: ModelVersion
             failures.extend(RecordFailure(start + f.row, f.reason, f.detail) for f in failed)
             keep = np.setdiff1d(np.arange(scores.rows), [failure.row for failure in failed])
             part, scores = part.take(pa.array(keep)), _take(scores, keep)  # noqa: PLW2901
-        values += encode_results(
-            part,
-            scores,
-            topic=topic,
-            data_type=typed.data_type,
-            model=model,
-            received_us=typed.received_us,
-            now_us=clock_us(),
-        )
-        keys += byte_strings(part.column("key"))
-    outgoing = [Outgoing("results", keys, values)] if values else []
+        if scores.rows:
+            results = encode_results(
+                part,
+                scores,
+                topic=topic,
+                data_type=typed.data_type,
+                model=model,
+                received_us=typed.received_us,
+                now_us=clock_us(),
+            )
+            outgoing.append(results)
     if failures:
         failures.sort(key=lambda failure: failure.row)
         outgoing.append(reject(rejected_records(records, failures, topic, typed.data_type, model), clock_us))

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from modelserving import topics as topics_module
 from modelserving.errors import ConfigurationError
@@ -15,6 +16,10 @@ from modelserving.local.jars import jars_folder, java
 from modelserving.topics import Topics
 
 PARTITIONS = 4
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -205,7 +205,7 @@ class AdmissionFunction(KeyedProcessFunction):
                 yield Row(data_type, part.SerializeToString())
         if verdict.rejected is not None:
             self._counters.inc("models_rejected", reason=Reason.Name(verdict.reason))
-            yield self._message(Outgoing("rejected-models", [data_type.encode() or None], [verdict.rejected]))
+            yield self._message(Outgoing.of("rejected-models", [data_type.encode() or None], [verdict.rejected]))
         if verdict.events:
             events: list[ModelEvent] = list(verdict.events)
             yield self._message(outgoing_events(events))

@@ -13,6 +13,7 @@ from modelserving.flink import assembly, rows
 from modelserving.flink.options import JobOptions
 from modelserving.flink.state import MapModelStore, models_descriptor
 from modelserving.flink.worker import prepare
+from modelserving.packing import unpack_records
 from modelserving.rejections import reject
 
 
@@ -32,7 +33,7 @@ class DecodeFunction(ProcessFunction):
         self._decoder = Decoder(self._options.data_types, self._options.topics.records)
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        decoded = self._decoder.decode(rows.raw_batch(value), assembly.clock_us())
+        decoded = self._decoder.decode(unpack_records(bytes(value[0])), assembly.clock_us())
         for batch in decoded.batches:
             yield Row(batch.data_type, batch.to_ipc())
         if decoded.rejected:

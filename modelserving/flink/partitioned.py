@@ -11,6 +11,7 @@ from modelserving.decoding import Decoder
 from modelserving.flink import assembly, rows
 from modelserving.flink.options import JobOptions
 from modelserving.join import ModelStore
+from modelserving.packing import unpack_records
 from modelserving.rejections import reject
 
 
@@ -28,7 +29,7 @@ class PartitionedJoin(CoFlatMapFunction):
 
     def flat_map1(self, value: Row) -> Iterator[Row]:
         topics = self._options.topics
-        decoded = self._decoder.decode(rows.raw_batch(value), assembly.clock_us())
+        decoded = self._decoder.decode(unpack_records(bytes(value[0])), assembly.clock_us())
         for batch in decoded.batches:
             for outgoing in self._join.on_batch(batch, self.store):
                 yield rows.outgoing_row(outgoing, topics)

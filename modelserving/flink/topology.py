@@ -23,11 +23,19 @@ from modelserving.flink.partitioned import PartitionedJoin
 from modelserving.flink.state import models_descriptor
 from modelserving.flink.uids import set_uids
 
+_FUNCTIONS = {
+    "pack_records": "modelserving.functions.PackRecords",
+    "unpack_messages": "modelserving.functions.UnpackMessages",
+}
+"""SQL functions, in Java: `jars/src/`."""
+
 
 def build(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, options: JobOptions) -> None:
     """Add the job to `stream`, ready to execute, every operator with a uid."""
     for statement in (tables.records_table(options), tables.models_table(options), tables.outputs_table(options)):
         table.execute_sql(statement)
+    for name, java_class in _FUNCTIONS.items():
+        table.create_java_temporary_function(name, java_class)
     decisions, messages = _admission(table, options)
     batches = _batches(stream, table, options)
     join = _keyed_join if options.join == "keyed" else _partitioned_join
@@ -41,7 +49,7 @@ def _batches(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, 
     interval = f"INTERVAL '{options.batch_interval_ms / 1000:.3f}' SECOND"
     columns = ("record_key", "record_value", "log_partition", "log_offset", tables.epoch_ms("log_timestamp"))
     query = f"""
-        SELECT {", ".join(f"ARRAY_AGG({column})" for column in columns)}
+        SELECT pack_records({", ".join(f"ARRAY_AGG({column})" for column in columns)})
         FROM TABLE(TUMBLE(TABLE record_log, DESCRIPTOR(processing_time), {interval}))
         GROUP BY {bucket}, window_start, window_end
     """  # noqa: S608 - nothing of it comes from outside
@@ -99,7 +107,6 @@ def _write(table: StreamTableEnvironment, outgoing: DataStream) -> None:
     statements = table.create_statement_set()
     statements.add_insert_sql("""
         INSERT INTO outputs
-        SELECT topic, message[1], message[2]
-        FROM outgoing CROSS JOIN UNNEST(messages) AS unnested (message)
+        SELECT topic, record_key, record_value FROM outgoing, LATERAL TABLE(unpack_messages(messages))
     """)
     statements.attach_as_datastream()

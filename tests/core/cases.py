@@ -108,12 +108,16 @@ def serve(
 
 def results_of(outgoing: Sequence[Outgoing]) -> list[ServingResult]:
     """The results in `outgoing`, decoded."""
-    return [ServingResult.FromString(value) for one in outgoing if one.role == "results" for value in one.values]
+    return [ServingResult.FromString(value) for value in _values(outgoing, "results")]
 
 
 def rejected_of(outgoing: Sequence[Outgoing]) -> list[Rejected]:
     """The rejected records in `outgoing`, decoded."""
-    return [Rejected.FromString(value) for one in outgoing if one.role == "rejected-records" for value in one.values]
+    return [Rejected.FromString(value) for value in _values(outgoing, "rejected-records")]
+
+
+def _values(outgoing: Sequence[Outgoing], role: str) -> list[bytes]:
+    return [value for one in outgoing if one.role == role for _, value in one.messages]
 
 
 def reasons(rejected: Sequence[Rejected]) -> list[str]:

@@ -134,8 +134,8 @@ class Instance:
     def _events_of(self, outgoing: list[Outgoing]) -> None:
         for one in outgoing:
             if one.role == "model-events":
-                events = [ModelEvent.FromString(value) for value in one.values]
-                assert one.keys == [event.data_type.encode() for event in events]
+                events = [ModelEvent.FromString(value) for _, value in one.messages]
+                assert one.keys.to_pylist() == [event.data_type.encode() for event in events]
                 self.events += events
 
     def _read_log(self) -> Mapping[str, NewestModel]:

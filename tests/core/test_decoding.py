@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.message import DecodeError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelserving.codecs import build_codec
@@ -148,7 +148,6 @@ def expected_wine(value: bytes) -> dict[str, Any] | None:
     return {name: getattr(message, name) for name in WINE.feature_names}
 
 
-@settings(deadline=None)
 @given(st.lists(damaged(), min_size=1, max_size=8))
 def test_protobuf_refuses_and_reads_as_the_protobuf_library(values: list[bytes]) -> None:
     expected = [expected_wine(value) for value in values]
@@ -291,7 +290,6 @@ RECORDS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=30))
 def test_results_and_rejected_are_the_records(records: list[tuple[bytes | None, bytes | None]]) -> None:
     keys = [key for key, _ in records]

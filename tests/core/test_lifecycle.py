@@ -196,13 +196,13 @@ def cold_start(log: Log, tried: list[int] | None = None) -> AdmittedModel | None
     return history.newest(admit, log.now_ms).model
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(steps=STEPS)
 def test_what_serves_follows_the_rules_after_every_message(steps: list[Step]) -> None:
     log_and_rules(steps)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(steps=STEPS)
 def test_a_cold_start_agrees_with_what_was_judged_message_by_message(steps: list[Step]) -> None:
     log, rules = log_and_rules(steps)
@@ -215,7 +215,7 @@ def test_a_cold_start_agrees_with_what_was_judged_message_by_message(steps: list
         assert found.sha256 == log.joins["wine"].serving.descriptor.sha256
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps=STEPS)
 def test_a_decision_taken_in_twice_is_as_one(steps: list[Step]) -> None:
     log, _ = log_and_rules(steps)
@@ -227,7 +227,7 @@ def test_a_decision_taken_in_twice_is_as_one(steps: list[Step]) -> None:
         joins[decision.data_type] = once.SerializeToString()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps=STEPS)
 def test_the_last_good_model_takes_over_also_when_the_log_is_gone(steps: list[Step]) -> None:
     log, rules = log_and_rules(steps)

@@ -243,7 +243,7 @@ PIECES = st.sampled_from(
 
 
 @given(pieces=st.lists(PIECES, max_size=8), start=st.sampled_from(["{root}", "file://{root}", "{root}/", ""]))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_reads_a_secret(root: Path, pieces: list[str], start: str) -> None:
     try:
         data, _ = read(start.replace("{root}", str(root)) + "".join(pieces), model_sources([str(root)]))
@@ -254,7 +254,7 @@ def test_no_text_reads_a_secret(root: Path, pieces: list[str], start: str) -> No
 
 
 @given(pieces=st.lists(PIECES, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_url_leaves_its_root(pieces: list[str]) -> None:
     [root] = model_sources(["http://store.example/models"]).roots
     try:

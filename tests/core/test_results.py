@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelserving.results import encode_results
@@ -19,7 +19,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def encode(scores: Scores) -> list[bytes]:
-    return encode_results(
+    outgoing = encode_results(
         raw([b"x"] * scores.rows),
         scores,
         topic=TOPIC,
@@ -28,6 +28,8 @@ def encode(scores: Scores) -> list[bytes]:
         received_us=RECEIVED_US,
         now_us=RECEIVED_US + 7_000,
     )
+    assert outgoing.role == "results"
+    return [value for _, value in outgoing.messages]
 
 
 def plainly(scores: Scores) -> list[ServingResult]:
@@ -78,7 +80,6 @@ def all_scores(draw: Any) -> Scores:
     )
 
 
-@settings(deadline=None)
 @given(all_scores())
 def test_equal_to_the_plain_encoder(scores: Scores) -> None:
     assert [ServingResult.FromString(value) for value in encode(scores)] == plainly(scores)

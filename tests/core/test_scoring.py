@@ -61,7 +61,7 @@ def test_all_scored_in_one_call() -> None:
     (outgoing,) = score(typed(5, [b"a", None, b"", b"d", b"e"]), TOPIC, servable, MODEL, clock_us)
     assert servable.calls == 1
     assert outgoing.role == "results"
-    assert outgoing.keys == [b"a", None, b"", b"d", b"e"]
+    assert outgoing.keys.to_pylist() == [b"a", None, b"", b"d", b"e"]
     results = results_of([outgoing])
     assert [result.number for result in results] == [0, 1, 2, 3, 4]
     for row, result in enumerate(results):
@@ -95,7 +95,7 @@ def test_only_what_makes_the_model_raise_is_rejected(poison: list[int]) -> None:
     for one in outgoing:
         offsets = [result.record.offset for result in results_of([one])]
         offsets += [rejection.position.offset for rejection in rejected_of([one])]
-        assert [int(key or b"") + FIRST_OFFSET for key in one.keys] == offsets
+        assert [int(key or b"") + FIRST_OFFSET for key, _ in one.messages] == offsets
     if len(poison) == 1:
         assert servable.calls == 1 + 2 * 10  # both halves at each of log2(1024) levels
 
@@ -148,7 +148,7 @@ def test_a_servable_that_miscounts_is_a_bug() -> None:
 def test_reject_all() -> None:
     batch = typed(3, [b"a", None, b"c"])
     outgoing = reject_all(batch, TOPIC, Reason.NO_MODEL, "no model yet", clock_us)
-    assert outgoing.keys == [b"a", None, b"c"]
+    assert outgoing.keys.to_pylist() == [b"a", None, b"c"]
     rejected = rejected_of([outgoing])
     assert [one.position.offset - FIRST_OFFSET for one in rejected] == [0, 1, 2]
     assert [one.original for one in rejected] == [wine(alcohol=float(row)) for row in range(3)]

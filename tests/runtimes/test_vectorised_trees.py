@@ -42,7 +42,7 @@ def numbers(data: bytes, given_records: list[Record]) -> list[float | None]:
     return [None if np.isnan(each) else float(each) for each in answer.numbers]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 10_000), rows=st.lists(RECORDS, min_size=1, max_size=20))
 def test_a_tree_is_walked(seed: int, rows: list[Record]) -> None:
     data = document(seed, "tree without targets")
@@ -51,7 +51,7 @@ def test_a_tree_is_walked(seed: int, rows: list[Record]) -> None:
     assert numbers(data, rows) == [None if score is None else float(score) for score in walked]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_a_walk_does_not_depend_on_how_trees_are_put_together(seed: int) -> None:
     data = document(seed, "regression forest")
