@@ -1,12 +1,13 @@
 # One image for JobManager, TaskManager and job submission: Flink in the version of requirements.txt, Python 3.11 with
-# the packages locked there, this package, and the Kafka connector that jars/pom.xml names.
+# the packages locked there, this package, and the jars that jars/pom.xml makes for Flink.
 #
 #   docker build --tag modelserving .
 
 FROM maven:3.9-eclipse-temurin-17 AS jars
 WORKDIR /build
 COPY jars/pom.xml jars/
-RUN mvn -q -B -f jars/pom.xml dependency:copy@flink
+COPY jars/src jars/src
+RUN mvn -q -B -f jars/pom.xml package
 
 # With a compiler: a few locked packages come as source only.
 FROM python:3.11-bookworm AS python

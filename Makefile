@@ -30,10 +30,10 @@ $(ENVIRONMENT): requirements-dev.txt pyproject.toml
 	touch $@
 
 # The folders are made anew, so that no jar of an older version stays on the class path.
-$(JARS): jars/pom.xml
+$(JARS): jars/pom.xml $(wildcard jars/src/main/java/modelserving/functions/*.java)
 	@$(need-java)
 	@$(call need,mvn,install Maven 3.6.3 or later)
-	rm -rf jars/flink jars/kafka
+	rm -rf jars/flink jars/kafka jars/target
 	mvn -q -B -f jars/pom.xml package
 	touch $@
 
@@ -109,6 +109,6 @@ swaps: setup
 	@$(PYTHON) -m bench.swaps --swaps $(SWAPS) --join $(JOIN)
 
 clean:
-	rm -rf $(VENV) jars/flink jars/kafka bench/java-peer/target *.egg-info .run .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) jars/flink jars/kafka jars/target bench/java-peer/target *.egg-info .run .mypy_cache .ruff_cache .pytest_cache \
 	  .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
