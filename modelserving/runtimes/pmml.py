@@ -20,6 +20,7 @@ from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, 
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
 from modelserving.runtimes.pmml_domain import domains
 from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
+from modelserving.runtimes.pmml_paths import records
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.runtimes.pmml_votes import Ballot, count
 from modelserving.runtimes.vectorised.coverage import NotCovered
@@ -35,7 +36,7 @@ _ARG_MAX_METHODS = ("average", "weightedAverage", "median")
 
 
 class PmmlServable:
-    """A PMML classification or regression, evaluated by PMML4S."""
+    """A PMML classification, regression or clustering, evaluated by PMML4S."""
 
     engine = "PMML4S"
 
@@ -166,6 +167,8 @@ def load(
     if vectorised is not None and engine is not None and known == vectorised.engine:
         vectorised.engine_reason = engine.reason
         return vectorised
+    single = document.single
+    directed = records(document, bound, domain) if vectorised is not None else []
     servable = PmmlServable(document, bound, domain, reason)
     try:
         servable.score(_missing_record(bound))
@@ -173,7 +176,13 @@ def load(
         raise ModelRejected(Reason.UNLOADABLE, f"the model does not answer with {error}; simplify it") from error
     if vectorised is None:
         return servable
-    comparison = compare(vectorised, servable, {each.feature: each.field.numeric for each in bound})
+    comparison = compare(
+        vectorised,
+        servable,
+        {each.feature: each.field.numeric for each in bound},
+        directed=directed,
+        single=single,
+    )
     if comparison.difference is not None:
         servable.engine_reason = f"the vectorised evaluator answers differently: {comparison.difference}"
         return servable

@@ -7,7 +7,7 @@ out of an average, answers nothing to a category that it does not know). How oft
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,9 @@ COMPLETE = 192
 INCOMPLETE = 64
 """Generated records that may lack values, beside one for each input that lacks this input alone."""
 
+MOST_LACKING = 256
+"""Of the records that go where the model's trees go, how many are tried without some of their values too."""
+
 MISSING_SHARE = 0.15
 """Of the values of these."""
 
@@ -31,6 +34,12 @@ RELATIVE = 1e-9
 
 ABSOLUTE = 1e-12
 """By how much two numbers may differ in any case: sums of terms that cancel keep no more digits."""
+
+SINGLE = 2e-5
+"""The same, both, of a model whose arithmetic is that of floats: PMML4S computes with doubles all the same. It is the
+rounding of a sum of some hundred floats; a wrong leaf of a boosting that matters is off by more."""
+
+Close = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
 
 _SHOWN_VALUES = 8
 _STRANGE = "value that no model names"
@@ -48,31 +57,48 @@ class Comparison:
     """On how many of these the two differ."""
 
 
-def compare(one: Servable, other: Servable, inputs: Mapping[str, bool]) -> Comparison:
+def compare(
+    one: Servable,
+    other: Servable,
+    inputs: Mapping[str, bool],
+    *,
+    directed: Sequence[Mapping[str, float | str]] = (),
+    single: bool = False,
+) -> Comparison:
     """Compare two servables of the same model on generated records.
 
     Args:
         one: a servable; the records are over its domain.
         other: another.
         inputs: the features that both read, and which of them are numbers.
+        directed: records with values for some of these: where to go in the model.
+        single: whether the model's arithmetic is that of floats.
     """
+    close = _close_floats if single else _close
     # apart, since a model that gives one row no probabilities gives its batch none
-    complete, incomplete = _records(one.domain, inputs, True), _records(one.domain, inputs, False)
+    complete = _records(one.domain, inputs, COMPLETE + len(directed), True, directed)
+    lacking = min(len(directed), MOST_LACKING)
+    incomplete = _records(one.domain, inputs, INCOMPLETE + len(inputs) + lacking, False, directed[:lacking])
     first, second = one.score(complete), other.score(complete)
     difference = None
-    deciding = np.flatnonzero(_different(first, second))
+    deciding = np.flatnonzero(_different(first, second, close))
     if len(deciding):
         row = int(deciding[0])
         values = ", ".join(f"{name}={complete.column(name)[row].as_py()!r}" for name in list(inputs)[:_SHOWN_VALUES])
         difference = f"{_shown(first, row)} where the other says {_shown(second, row)}, for {values}"
-    wrong = _different(one.score(incomplete), other.score(incomplete), shares=False)
+    wrong = _different(one.score(incomplete), other.score(incomplete), close, shares=False)
     return Comparison(difference, incomplete.num_rows, int(wrong.sum()))
 
 
-def _records(domain: Mapping[str, Domain], inputs: Mapping[str, bool], complete: bool) -> pa.RecordBatch:
+def _records(
+    domain: Mapping[str, Domain],
+    inputs: Mapping[str, bool],
+    rows: int,
+    complete: bool,
+    directed: Sequence[Mapping[str, float | str]],
+) -> pa.RecordBatch:
     """Records with a known value for each input; or such as may lack some, and one that lacks each input."""
     random = np.random.default_rng(len(inputs))
-    rows = COMPLETE if complete else INCOMPLETE + len(inputs)
     columns = []
     for position, (name, numeric) in enumerate(inputs.items()):
         known = domain.get(name, Domain())
@@ -80,6 +106,8 @@ def _records(domain: Mapping[str, Domain], inputs: Mapping[str, bool], complete:
             known.numbers or MODERATE if numeric else known.categories or CATEGORIES
         )
         column: list[float | str | None] = [values[at] for at in random.integers(len(values), size=rows)]
+        for row, given in enumerate(directed, rows - len(directed)):
+            column[row] = given.get(name, column[row])
         if not complete:
             for row in np.flatnonzero(random.random(rows) < MISSING_SHARE).tolist():
                 column[row] = None if numeric or random.random() < 0.5 else _STRANGE
@@ -88,7 +116,7 @@ def _records(domain: Mapping[str, Domain], inputs: Mapping[str, bool], complete:
     return pa.RecordBatch.from_arrays(columns, names=list(inputs))
 
 
-def _different(one: Scores, other: Scores, *, shares: bool = True) -> NDArray[np.bool_]:
+def _different(one: Scores, other: Scores, close: Close, *, shares: bool = True) -> NDArray[np.bool_]:
     """(n,) which rows differ; with `shares` also if only one of the two has probabilities."""
     wrong = np.zeros(one.rows, dtype=bool)
     failed = [{failure.row: failure.reason for failure in scores.failures} for scores in (one, other)]
@@ -97,14 +125,14 @@ def _different(one: Scores, other: Scores, *, shares: bool = True) -> NDArray[np
     answered = np.ones(one.rows, dtype=bool)
     answered[list(failed[0].keys() | failed[1].keys())] = False
     if one.numbers is not None and other.numbers is not None:
-        wrong |= answered & ~_close(one.numbers, other.numbers)
+        wrong |= answered & ~close(one.numbers, other.numbers)
     if one.label_index is not None and other.label_index is not None:
         tied = np.zeros(one.rows, dtype=bool)
         if one.probabilities is not None and other.probabilities is not None:
-            wrong |= answered & ~_close(one.probabilities, other.probabilities).all(axis=1)
+            wrong |= answered & ~close(one.probabilities, other.probabilities).all(axis=1)
             rows = np.arange(one.rows)
             # which of two equally probable classes comes first is a matter of rounding
-            tied = _close(one.probabilities[rows, one.label_index], one.probabilities[rows, other.label_index])
+            tied = close(one.probabilities[rows, one.label_index], one.probabilities[rows, other.label_index])
         elif shares and (one.probabilities is not None or other.probabilities is not None):
             wrong |= answered
         wrong |= answered & ~tied & (one.label_index != other.label_index)
@@ -113,6 +141,11 @@ def _different(one: Scores, other: Scores, *, shares: bool = True) -> NDArray[np
 
 def _close(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
     close: NDArray[np.bool_] = np.abs(one - other) <= RELATIVE * np.maximum(np.abs(one), np.abs(other)) + ABSOLUTE
+    return close
+
+
+def _close_floats(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
+    close: NDArray[np.bool_] = np.abs(one - other) <= SINGLE * np.maximum(np.abs(one), np.abs(other)) + SINGLE
     return close
 
 

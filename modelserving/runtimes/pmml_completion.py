@@ -73,6 +73,10 @@ def completed(document: PmmlDocument) -> bytes:
     else:
         _complete(model, document.classes)
         _complete_outputs(model, document)
+    for clustering in root.iter("ClusteringModel"):
+        # PMML4S would read the other fields along with the centers too
+        for each in clustering.findall("ClusteringField[@isCenterField='false']"):
+            clustering.remove(each)
     root.set("xmlns", "http://www.dmg.org/PMML-4_4")
     # ASCII: PMML4S reads bytes in the character set of its machine. A string would take JPype four times as long.
     encoded: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=False)

@@ -65,12 +65,18 @@ class PmmlDocument:
     inputs: tuple[InputField, ...]
     target: str | None
     classes: tuple[str, ...]
-    """The classes of a classification in the document's order; empty for a regression."""
+    """The classes of a classification in the document's order, or the clusters of a clustering; empty for a
+    regression."""
 
     @property
     def classification(self) -> bool:
-        """Whether the model predicts a class, rather than a number."""
-        return self.model.get("functionName") == "classification"
+        """Whether the model predicts a class or a cluster, rather than a number."""
+        return self.model.get("functionName") in ("classification", "clustering")
+
+    @property
+    def single(self) -> bool:
+        """Whether some model in it computes with floats; the attribute is one of JPMML's converters."""
+        return any(each.get("x-mathContext") == "float" for each in self.root.iter())
 
 
 def parse(data: bytes) -> PmmlDocument:
@@ -79,7 +85,7 @@ def parse(data: bytes) -> PmmlDocument:
     Raises:
         ModelRejected: UNSAFE: a document type or entity declaration, an encoding other than UTF-8, UTF-16, ASCII or
             Latin-1, or elements nested deeper than `MAX_DEPTH`; UNLOADABLE: not XML, not PMML, no model or several,
-            a function that is neither classification nor regression, or a head that contradicts itself.
+            a function other than classification, regression and clustering, or a head that contradicts itself.
     """
     root = _tree(data)
     if root.tag != "PMML":
@@ -92,10 +98,11 @@ def parse(data: bytes) -> PmmlDocument:
     schema = model.find("MiningSchema")
     if schema is None:
         raise ModelRejected(Reason.UNLOADABLE, f"element {model.tag!r} has no MiningSchema, so it is no PMML model")
-    if model.get("functionName") not in ("classification", "regression"):
+    if model.get("functionName") not in ("classification", "regression", "clustering"):
         raise ModelRejected(
             Reason.UNLOADABLE,
-            f"function {model.get('functionName')!r} of the model; only classification and regression are served",
+            f"function {model.get('functionName')!r} of the model; classification, regression and clustering are "
+            "served",
         )
     fields = {_name(field): field for field in root.iterfind("DataDictionary/DataField")}
     inputs = []
@@ -114,7 +121,25 @@ def parse(data: bytes) -> PmmlDocument:
         classes = tuple(dict.fromkeys(_classes(model, fields.get(target or ""))))
         if not classes:
             raise ModelRejected(Reason.UNLOADABLE, "the classification names no classes; give the target field values")
+    if model.get("functionName") == "clustering":
+        classes = cluster_names(model)
+        if not classes:
+            raise ModelRejected(Reason.UNLOADABLE, "the clustering has no clusters")
     return PmmlDocument(root, model, tuple(inputs), target, classes)
+
+
+def cluster_names(model: ET.Element) -> tuple[str, ...]:
+    """What names the clusters in `model` and in models within it: each one's id, else its position from 1.
+
+    https://dmg.org/pmml/v4-4-1/ClusteringModel.html, as JPMML and PMML4S read it.
+    """
+    return tuple(
+        dict.fromkeys(
+            cluster.get("id", str(index))
+            for each in model.iter("ClusteringModel")
+            for index, cluster in enumerate(each.findall("Cluster"), 1)
+        )
+    )
 
 
 def _tree(data: bytes) -> ET.Element:

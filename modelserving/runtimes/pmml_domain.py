@@ -43,12 +43,17 @@ def domains(document: PmmlDocument, bound: tuple[BoundField, ...]) -> Mapping[st
 
 
 def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
-    """Fields, and values that predicates, predictors, normalisations and statistics name for them."""
+    """Fields, and values that predicates, predictors, normalisations, clusters and statistics name for them."""
     for tag, naming, child, attributes in _NAMING:
         for element in root.iter(tag):
             field = element.get(naming, "")
             for holder in (element,) if child is None else element.findall(child):
                 yield from ((field, holder.attrib[name]) for name in attributes if name in holder.attrib)
+    for clustering in root.iter("ClusteringModel"):
+        fields = [each for each in clustering.findall("ClusteringField") if each.get("isCenterField") != "false"]
+        for array in clustering.iterfind("Cluster/Array"):
+            # what is not a number is refused by the engine
+            yield from zip((each.get("field", "") for each in fields), (array.text or "").split(), strict=False)
     for predicate in root.iter("SimpleSetPredicate"):
         for array in predicate.iterfind("Array"):
             for quoted, plain in _ARRAY_ITEM.findall(array.text or ""):

@@ -14,9 +14,9 @@ from modelserving.servable import Domain, Scores
 
 
 class VectorisedServable:
-    """A PMML classification or regression, compiled."""
+    """A PMML classification, regression or clustering, compiled."""
 
-    engine = "vectorised-1"
+    engine = "vectorised-2"
     """The number is raised with each change of what is answered: models in a state are then compared anew."""
 
     def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...], domain: Mapping[str, Domain]) -> None:

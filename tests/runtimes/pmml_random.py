@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from modelserving.data_types import DataType, Feature, FeatureKind
+from tests.runtimes.pmml_random_clusters import clusters
 from tests.runtimes.pmml_random_fields import CLASSES, COLOURS, GRID, NUMBERS, schema, targets
 from tests.runtimes.pmml_random_terms import derived, general, naive_bayes, network, regression, support_vectors
 from tests.runtimes.pmml_random_trees import predicate, tree
@@ -193,5 +194,6 @@ KINDS: dict[str, Callable[[random.Random], str]] = {
     "scorecard": _scorecard,
     "naive Bayes": naive_bayes,
     "support vectors": support_vectors,
+    "clusters": clusters,
     "derived fields": derived,
 }

@@ -100,7 +100,7 @@ def derived(expression: str, data_type: str = "double") -> bytes:
         ),
         pytest.param(
             sample(
-                linear("age").replace('functionName="regression"', 'functionName="regression" x-mathContext="float"'),
+                linear("age").replace('functionName="regression"', 'functionName="regression" x-mathContext="decimal"'),
                 AMOUNT,
                 AGE,
             ),

@@ -18,7 +18,8 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answers to n rows: of a regression `numbers`, of a classification with k classes the others."""
+    """Answers to n rows: of a regression `numbers`, of a classification with k classes, or a
+    clustering with k clusters, the others."""
 
     numbers: Numbers | None = None
     """(n,) NaN for none."""
@@ -26,6 +27,8 @@ class Answer:
     """(n,) index of the class, -1 for none."""
     probabilities: Numbers | None = None
     """(n, k) NaN for none; None where the model has none."""
+    affinities: Numbers | None = None
+    """(n, k) of a clustering: how far, or how similar, each cluster is; NaN for none."""
     order: tuple[int, ...] = ()
     """In which order the model names the classes; of equally probable ones the first wins."""
 
@@ -38,6 +41,7 @@ def joined(parts: Sequence[Answer]) -> Answer:
         _joined([part.numbers for part in parts]),
         _joined([part.labels for part in parts]),
         _joined([part.probabilities for part in parts]),
+        _joined([part.affinities for part in parts]),
         parts[0].order,
     )
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelserving.runtimes.vectorised import votes
-from modelserving.runtimes.vectorised.answers import Answer, Labels, Model, Target, joined
+from modelserving.runtimes.vectorised.answers import Answer, Labels, Target, joined
 from modelserving.runtimes.vectorised.columns import Frame, Mask, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number, only
 from modelserving.runtimes.vectorised.forest import Leaves
 from modelserving.runtimes.vectorised.models import Head, compile_model, define_outputs, local_scope, refuse_rules
+from modelserving.runtimes.vectorised.precision import precision, refuse_single
 from modelserving.runtimes.vectorised.predicates import TAGS, Predicate, predicate
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
 from modelserving.runtimes.vectorised.tree_models import Trees
@@ -53,8 +54,8 @@ def mining_model(element: ET.Element, scope: Scope, target: Target, head: Head) 
     only(segmentation, "missingPredictionTreatment", None, "continue", "skipSegment", "returnMissing")
     treatment = segmentation.get("missingPredictionTreatment", "continue")
     if method == "modelChain":
-        only(segmentation, "missingPredictionTreatment", None, "continue")
-        return _chain(segments, scope, target, head)
+        only(segmentation, "missingPredictionTreatment", None, "continue", "returnMissing")
+        return _chain(segments, scope, target, head, treatment == "returnMissing")
     if any(segment.model.get("functionName") != element.get("functionName") for segment in segments):
         raise NotCovered("an ensemble of models of different functions")
     if method == "selectFirst":
@@ -66,7 +67,12 @@ def mining_model(element: ET.Element, scope: Scope, target: Target, head: Head) 
         np.array([number(each.element, "weight", 1.0) for each in segments]),
         treatment,
         number(segmentation, "missingThreshold", 1.0),
+        precision(element),
     )
+    if rules.width.single and method not in ("sum", "average"):
+        refuse_single(element, f"an ensemble with multipleModelMethod={method!r}")
+    if target.classes:
+        refuse_single(element, "an ensemble that classifies")
     if any(each.find("VariableWeight") is not None for each in segmentation):
         raise NotCovered("VariableWeight")
     compiler = _forest if all(segment.model.tag == "TreeModel" for segment in segments) else _ensemble
@@ -87,18 +93,39 @@ def _segment(element: ET.Element, scope: Scope) -> _Segment:
     return _Segment(element, predicate(conditions[0], scope), models[0])
 
 
-def _chain(segments: Sequence[_Segment], scope: Scope, target: Target, head: Head) -> Callable[[Frame], Answer]:
+def _chain(
+    segments: Sequence[_Segment], scope: Scope, target: Target, head: Head, all_needed: bool
+) -> Callable[[Frame], Answer]:
+    """The last model answers; with `all_needed` only where each of the others has a prediction too."""
     if not all(segment.always for segment in segments):
         raise NotCovered("modelChain with conditions")
     visible = scope.inner()
-    model: Model | None = None
+    models = []
     for segment in segments:
         model, own = compile_model(segment.model, visible, head)
+        models.append(model)
         define_outputs(segment.model, model, own, head.target(segment.model), visible)
     last = head.target(segments[-1].model)
-    if model is None or last.classes != target.classes:
+    if last.classes != target.classes:
         raise NotCovered("modelChain whose last model predicts something else")
-    return model.answer
+    if not all_needed:
+        return models[-1].answer
+
+    def evaluate(frame: Frame) -> Answer:
+        answer, none = models[-1].answer(frame), _none(frame, target)
+        _copy(answer, none, np.logical_and.reduce([_predicted(model.answer(frame)) for model in models]))
+        return none if answer.probabilities is not None or answer.labels is None else Answer(labels=none.labels)
+
+    return evaluate
+
+
+def _none(frame: Frame, target: Target) -> Answer:
+    """No answer to any row, to be filled."""
+    return Answer(
+        numbers=None if target.classes else np.full(frame.rows, np.nan),
+        labels=np.full(frame.rows, -1, dtype=np.int32) if target.classes else None,
+        probabilities=np.full((frame.rows, len(target.classes)), np.nan) if target.classes else None,
+    )
 
 
 def _first(
@@ -110,11 +137,7 @@ def _first(
 
     def evaluate(frame: Frame) -> Answer:
         taken = _active(conditions, frame)
-        none = Answer(
-            numbers=None if target.classes else np.full(frame.rows, np.nan),
-            labels=np.full(frame.rows, -1, dtype=np.int32) if target.classes else None,
-            probabilities=np.full((frame.rows, len(target.classes)), np.nan) if target.classes else None,
-        )
+        none = _none(frame, target)
         open_ = np.ones(frame.rows, dtype=bool)
         for model, applies in zip(models, taken, strict=True):
             rows = open_ & applies
@@ -163,10 +186,9 @@ def _forest(
     segments: Sequence[_Segment], scope: Scope, target: Target, head: Head, rules: votes.Rules
 ) -> Callable[[Frame], Answer]:
     """Trees are compiled together."""
-    for segment in segments:
-        only(segment.model, "x-mathContext", None, "double")
     models = [segment.model for segment in segments]
-    trees = Trees(models, [local_scope(model, scope) for model in models], [head.target(model) for model in models])
+    targets = [head.target(model) for model in models]
+    trees = Trees(models, [local_scope(model, scope) for model in models], targets, rules.width)
     active = _conditions(segments)
     if rules.method in votes.PROBABILITIES and not trees.probable:
         raise NotCovered("an average of trees without probabilities")
@@ -204,7 +226,7 @@ def _ensemble(
     def evaluate(frame: Frame) -> Answer:
         answers, applying = [model.answer(frame) for model in models], active(frame)
         if not target.classes:
-            return votes.numbers(_numbers(answers), applying, rules)
+            return votes.numbers(rules.width.of(_numbers(answers)), applying, rules)
         if rules.method in votes.VOTES:
             return votes.votes(_labels(answers), applying, rules, len(target.classes))
         return votes.probabilities(

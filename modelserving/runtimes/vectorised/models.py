@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelserving.runtimes.pmml_document import PmmlDocument
+from modelserving.runtimes.pmml_document import PmmlDocument, cluster_names
 from modelserving.runtimes.vectorised.answers import Answer, Model, Target
+from modelserving.runtimes.vectorised.clustering import clustering
 from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Frame, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, only
 from modelserving.runtimes.vectorised.expressions import define, expression
 from modelserving.runtimes.vectorised.general_regression import general_regression
 from modelserving.runtimes.vectorised.naive_bayes import naive_bayes
 from modelserving.runtimes.vectorised.neural_network import neural_network
+from modelserving.runtimes.vectorised.precision import refuse_single
 from modelserving.runtimes.vectorised.regression import regression
 from modelserving.runtimes.vectorised.scorecard import scorecard
 from modelserving.runtimes.vectorised.support_vectors import support_vectors
@@ -29,6 +31,7 @@ def _tree_model(element: ET.Element, scope: Scope, target: Target) -> Callable[[
 
 
 _COMPILERS: Mapping[str, Compiler] = {
+    "ClusteringModel": clustering,
     "RegressionModel": regression,
     "GeneralRegressionModel": general_regression,
     "NaiveBayesModel": naive_bayes,
@@ -37,6 +40,10 @@ _COMPILERS: Mapping[str, Compiler] = {
     "SupportVectorMachineModel": support_vectors,
     "TreeModel": _tree_model,
 }
+
+
+_OF_FLOATS = ("MiningModel", "RegressionModel", "TreeModel")
+"""What is covered also with the arithmetic of floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class Head:
             if data_type not in ("double", "float", "integer"):
                 raise NotCovered(f"a regression of type {data_type}")
             return Target(name, data_type, ())
+        if function == "clustering":
+            return Target(name, "string", cluster_names(model))
         if function != "classification" or not self.document.classes or name not in (None, self.document.target):
             raise NotCovered(f"a {function} within a model of another target")
         return Target(
@@ -89,7 +98,8 @@ def compile_model(element: ET.Element, outer: Scope, head: Head) -> tuple[Model,
 
     if element.get("isScorable", "true") == "false":
         raise NotCovered("a model that is not scorable")
-    only(element, "x-mathContext", None, "double")
+    if element.tag not in _OF_FLOATS:
+        refuse_single(element, element.tag)
     scope, target = local_scope(element, outer), head.target(element)
     if element.tag == "MiningModel":
         evaluate = mining_model(element, scope, target, head)
@@ -136,8 +146,11 @@ def define_outputs(element: ET.Element, model: Model, own: Scope, target: Target
     for field in element.iterfind("Output/OutputField"):
         name, feature = field.get("name", ""), field.get("feature", "predictedValue")
         made: tuple[str, Callable[[Frame], Column]] | None = None
-        if feature == "predictedValue":
+        named = feature in ("entityId", "clusterId") and element.get("functionName") == "clustering"
+        if feature == "predictedValue" or named:
             made = _predicted(model, target, visible)
+        elif feature in ("affinity", "entityAffinity", "clusterAffinity") and element.tag == "ClusteringModel":
+            made = "double", _affinity(model, field.get("value"), target)
         elif feature == "probability" and field.get("value") in target.classes:
             made = "double", _probability(model, target.classes.index(field.get("value", "")))
         elif feature == "transformedValue" and len(field) == 1:
@@ -185,6 +198,21 @@ def _probability(model: Model, index: int) -> Callable[[Frame], Column]:
         return _number(None if probabilities is None else probabilities[:, index])
 
     return probability
+
+
+def _affinity(model: Model, cluster: str | None, target: Target) -> Callable[[Frame], Column]:
+    """Of one cluster, or without one of the cluster that the record falls into."""
+    if cluster is not None and cluster not in target.classes:
+        raise NotCovered(f"the affinity of {cluster!r}, which is no cluster")
+
+    def affinity(frame: Frame) -> Column:
+        answer = model.answer(frame)
+        if answer.affinities is None or answer.labels is None:
+            raise TypeError("a model without affinities")
+        index = answer.labels if cluster is None else target.classes.index(cluster)
+        return _number(np.where(answer.labels < 0, np.nan, answer.affinities[np.arange(frame.rows), index]))
+
+    return affinity
 
 
 def _number(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None) -> Column:

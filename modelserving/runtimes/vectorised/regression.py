@@ -11,7 +11,8 @@ import numpy as np
 from modelserving.runtimes.vectorised.answers import Answer, Target, chosen
 from modelserving.runtimes.vectorised.columns import Field, Frame, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, number
-from modelserving.runtimes.vectorised.links import LINKS, exp, logit, simplemax, softmax
+from modelserving.runtimes.vectorised.links import LINKS, Link, exp, logit, simplemax, softmax
+from modelserving.runtimes.vectorised.precision import SINGLE, Precision, precision, widened
 from modelserving.runtimes.vectorised.sums import weighted
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
 
@@ -28,12 +29,13 @@ class _Tables:
     """(terms, tables)"""
     intercepts: Numbers
     """(tables,)"""
+    width: Precision
 
     def scores(self, frame: Frame) -> Numbers:
         """(tables, n) the linear predictors; NaN, in all tables, where a value is missing."""
         if not self.terms:
             return np.tile(self.intercepts[:, np.newaxis], frame.rows)
-        total = weighted(self.coefficients, [term(frame) for term in self.terms])
+        total = weighted(self.coefficients, [self.width.of(term(frame)) for term in self.terms])
         total += self.intercepts[:, np.newaxis]
         return total
 
@@ -45,14 +47,17 @@ def regression(model: ET.Element, scope: Scope, target: Target) -> Callable[[Fra
         NotCovered
     """
     elements = model.findall("RegressionTable")
-    tables = _tables(elements, scope)
+    width = precision(model)
+    tables = _tables(elements, scope, width)
     method = model.get("normalizationMethod", "none")
     if target.classes:
         refuse_defaults(model)
-        return _classification(tables, elements, method, target)
+        return _classification(tables, elements, method, target, width)
     if len(elements) != 1:
         raise NotCovered(f"a regression with {len(elements)} tables")
-    links = {"none": _same, "exp": exp, "softmax": logit, **LINKS}
+    links: dict[str, Link] = {"none": _same, "exp": exp, "softmax": logit, **LINKS}
+    if width.single:
+        links = {"none": _same, "exp": SINGLE.exp, "softmax": _single_logit, "logit": _single_logit}
     if method not in links:
         raise NotCovered(f"a regression with normalizationMethod={method!r}")
     link, finished = links[method], finish(model, target)
@@ -60,16 +65,21 @@ def regression(model: ET.Element, scope: Scope, target: Target) -> Callable[[Fra
 
 
 def _classification(
-    tables: _Tables, elements: list[ET.Element], method: str, target: Target
+    tables: _Tables, elements: list[ET.Element], method: str, target: Target, width: Precision
 ) -> Callable[[Frame], Answer]:
     names = [each.get("targetCategory", "") for each in elements]
     if sorted(names) != sorted(target.classes) or len(names) < 2:
         raise NotCovered("a classification whose tables are not those of the target's categories")
     order = tuple(target.classes.index(name) for name in names)
-    normalise = _normalisation(method, len(names), target.ordinal, _empty(elements[1]))
+    second_empty = _empty(elements[1])
+    normalise = (
+        _single_normalisation(method, len(names), target.ordinal, second_empty)
+        if width.single
+        else _normalisation(method, len(names), target.ordinal, second_empty)
+    )
 
     def evaluate(frame: Frame) -> Answer:
-        return chosen(np.ascontiguousarray(normalise(tables.scores(frame)).T), order, len(order))
+        return chosen(np.ascontiguousarray(widened(normalise(tables.scores(frame))).T), order, len(order))
 
     return evaluate
 
@@ -92,6 +102,20 @@ def _normalisation(method: str, count: int, ordinal: bool, second_empty: bool) -
     elif method == "softmax":
         return softmax
     raise NotCovered(f"a classification of {count} classes with normalizationMethod={method!r}")
+
+
+def _single_normalisation(method: str, count: int, ordinal: bool, second_empty: bool) -> Callable[[Numbers], Numbers]:
+    """The same, of floats."""
+    if not ordinal and count == 2 and (method == "logit" or (method == "softmax" and second_empty)):
+        return _binary(_single_logit)
+    if not ordinal and method == "softmax":
+        return lambda values: simplemax(SINGLE.exp(values - values.max(axis=0)))
+    raise NotCovered(f"a classification of {count} classes of floats with normalizationMethod={method!r}")
+
+
+def _single_logit(values: Numbers) -> Numbers:
+    result: Numbers = 1.0 / (1.0 + SINGLE.exp(-values))
+    return result
 
 
 def _same(values: Numbers) -> Numbers:
@@ -130,7 +154,7 @@ def _empty(table: ET.Element) -> bool:
     return not len(table) and number(table, "intercept", 0.0) == 0
 
 
-def _tables(elements: list[ET.Element], scope: Scope) -> _Tables:
+def _tables(elements: list[ET.Element], scope: Scope, width: Precision) -> _Tables:
     terms: dict[tuple[object, ...], Term] = {}
     entries: list[tuple[tuple[object, ...], int, float]] = []
     for table, element in enumerate(elements):
@@ -157,10 +181,29 @@ def _tables(elements: list[ET.Element], scope: Scope) -> _Tables:
             terms.setdefault(key, _product([_numeric(scope, name) for name in names]))
             entries.append((key, table, number(each, "coefficient")))
     position = {key: index for index, key in enumerate(terms)}
+    if width.single:
+        _refuse_reordering(entries, position)
     coefficients = np.zeros((len(terms), len(elements)))
     for key, table, coefficient in entries:
         coefficients[position[key], table] += coefficient
-    return _Tables(list(terms.values()), coefficients, np.array([number(each, "intercept") for each in elements]))
+    intercepts = np.array([number(each, "intercept") for each in elements])
+    return _Tables(list(terms.values()), width.of(coefficients), width.of(intercepts), width)
+
+
+def _refuse_reordering(
+    entries: list[tuple[tuple[object, ...], int, float]], position: dict[tuple[object, ...], int]
+) -> None:
+    """Refuse floats whose sum depends on an order that is not that of the table, or on a product's.
+
+    Raises:
+        NotCovered
+    """
+    last: dict[int, int] = {}
+    for key, table, _ in entries:
+        plain = key[0] == "category" or (key[0] == "number" and key[2] == 1.0)
+        if not plain or position[key] <= last.get(table, -1):
+            raise NotCovered("a sum of floats with powers, products or terms in another order")
+        last[table] = position[key]
 
 
 def _numeric(scope: Scope, name: str) -> Field:

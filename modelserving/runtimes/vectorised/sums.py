@@ -23,13 +23,13 @@ def weighted(weights: Numbers, inputs: Sequence[Numbers]) -> Numbers:
     """Sums of products, one input after the other.
 
     Args:
-        weights: (i, o) of each input in each output.
+        weights: (i, o) of each input in each output; doubles, or floats as the inputs then.
         inputs: i arrays (n,).
 
     Returns:
         (o, n)
     """
-    total = np.zeros((weights.shape[1], len(inputs[0]) if inputs else 0))
+    total = np.zeros((weights.shape[1], len(inputs[0]) if inputs else 0), weights.dtype)
     product = np.empty_like(total)
     for weight, values in zip(weights, inputs, strict=True):
         np.multiply(weight[:, np.newaxis], values, out=product)

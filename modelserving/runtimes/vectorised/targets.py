@@ -10,6 +10,7 @@ import numpy as np
 from modelserving.runtimes.vectorised.answers import Target
 from modelserving.runtimes.vectorised.columns import Numbers
 from modelserving.runtimes.vectorised.coverage import NotCovered, number, only
+from modelserving.runtimes.vectorised.precision import widened
 
 Finish = Callable[[Numbers], Numbers]
 
@@ -17,13 +18,15 @@ Finish = Callable[[Numbers], Numbers]
 def finish(model: ET.Element, target: Target) -> Finish:
     """How a regression of `model` turns its raw number into the answer: bounds, rescaling, casting.
 
+    The number is computed on as wide as it is given, and the answer is a double.
+
     Raises:
         NotCovered: default values for missing answers, prior probabilities, an integer target without a cast.
     """
     if target.classes:
         return _same
-    # a segment that names no target has none to rescale, whatever its Targets say
-    found = [each for each in model.iterfind("Targets/Target") if each.get("field") == target.name is not None]
+    # a segment that names no target has only a Target without a name to rescale, whatever else its Targets say
+    found = [each for each in model.iterfind("Targets/Target") if each.get("field") == target.name]
     if not found:
         return _typed(target, False)
     element = found[0]
@@ -36,7 +39,7 @@ def finish(model: ET.Element, target: Target) -> Finish:
     typed = _typed(target, element.get("castInteger") is not None)
 
     def finished(values: Numbers) -> Numbers:
-        return typed(cast(np.clip(values, low, high) * factor + constant))
+        return typed(widened(cast(np.clip(values, low, high) * factor + constant)))
 
     return finished
 
@@ -57,7 +60,7 @@ def _typed(target: Target, whole: bool) -> Finish:
         return lambda values: values.astype(np.float32).astype(np.float64)
     if target.data_type == "integer" and not whole and not target.classes:
         raise NotCovered("a regression of an integer")
-    return lambda values: values
+    return widened
 
 
 def _same(values: Numbers) -> Numbers:
@@ -65,8 +68,9 @@ def _same(values: Numbers) -> Numbers:
 
 
 def _rounded(values: Numbers) -> Numbers:
-    # halves go up, as in Java, not to the even neighbour
-    result: Numbers = np.floor(values + 0.5)
+    # halves go up, as in Java, not to the even neighbour; the difference is exact, a sum with a half would not be
+    whole = np.floor(values)
+    result: Numbers = whole + (values - whole >= 0.5)
     return result
 
 

@@ -15,6 +15,7 @@ from modelserving.runtimes.vectorised.answers import Answer, Labels, Target
 from modelserving.runtimes.vectorised.columns import Frame, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, number
 from modelserving.runtimes.vectorised.forest import Forest, Leaves
+from modelserving.runtimes.vectorised.precision import DOUBLE, Precision, precision, refuse_single, widened
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
 from modelserving.runtimes.vectorised.trees import tree
 
@@ -22,8 +23,16 @@ from modelserving.runtimes.vectorised.trees import tree
 class Trees:
     """TreeModels of one function, compiled together."""
 
-    def __init__(self, models: Sequence[ET.Element], scopes: Sequence[Scope], targets: Sequence[Target]) -> None:
+    def __init__(
+        self,
+        models: Sequence[ET.Element],
+        scopes: Sequence[Scope],
+        targets: Sequence[Target],
+        width: Precision = DOUBLE,
+    ) -> None:
         """Compile models, each with its scope and target; the targets have the same classes.
+
+        `width` is that of the numbers that are told.
 
         Raises:
             NotCovered
@@ -39,10 +48,12 @@ class Trees:
             first = int(self._forest.offsets[index])
             if self._classes:
                 refuse_defaults(model)
+                refuse_single(model, "a classification tree")
                 self._read_classes(first, compiled.leaves)
             else:
                 scores = np.array([_score(leaf) for leaf in compiled.leaves])
-                self._numbers[first : first + len(scores)] = finish(model, target)(scores)
+                self._numbers[first : first + len(scores)] = finish(model, target)(precision(model).of(scores))
+        self._numbers = width.of(self._numbers)
         self.probable = not self._classes or len(self._orders) == sum(len(each.leaves) for each in trees)
         """Whether every leaf has the probabilities of the classes."""
 
@@ -70,7 +81,7 @@ class Trees:
         """The answers of the first tree alone."""
         leaves = np.concatenate([part[0] for part in self.leaves(frame)])
         if not self._classes:
-            return Answer(numbers=self.numbers(leaves))
+            return Answer(numbers=widened(self.numbers(leaves)))
         return Answer(labels=self.labels(leaves), probabilities=self.probabilities(leaves))
 
     def _read_classes(self, first: int, leaves: Sequence[ET.Element]) -> None:

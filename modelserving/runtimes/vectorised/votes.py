@@ -13,6 +13,7 @@ import numpy as np
 
 from modelserving.runtimes.vectorised.answers import Answer, Labels
 from modelserving.runtimes.vectorised.columns import Mask, Numbers
+from modelserving.runtimes.vectorised.precision import DOUBLE, Precision
 from modelserving.runtimes.vectorised.sums import summed
 
 REGRESSION = ("average", "weightedAverage", "sum", "weightedSum", "x-weightedSum", "median")
@@ -31,6 +32,8 @@ class Rules:
     """`continue`, `skipSegment` or `returnMissing`: what a segment without a prediction means."""
     threshold: float
     """The share of missing weight above which the result is missing."""
+    width: Precision = DOUBLE
+    """Of the arithmetic of numbers."""
 
     @property
     def counted(self) -> Numbers:
@@ -39,7 +42,7 @@ class Rules:
 
 
 def numbers(predicted: Numbers, active: Mask | None, rules: Rules) -> Answer:
-    """Aggregate numbers.
+    """Aggregate numbers, as wide as they are given.
 
     Args:
         predicted: (t, n) NaN for no prediction.
@@ -57,7 +60,7 @@ def numbers(predicted: Numbers, active: Mask | None, rules: Rules) -> Answer:
         result = _median(predicted, taking)
     else:
         values = predicted if taking.all() else np.where(taking, predicted, 0.0)
-        weights = rules.counted
+        weights = rules.counted.astype(predicted.dtype, copy=False)
         if rules.method.startswith(("weighted", "x-weighted")):
             values = values * weights[:, np.newaxis]
         result = summed(values)

@@ -1,1 +1,1 @@
-"""What JPMML answers to the documents of `pmml_random.py`: `answers.json`, and the program that made it."""
+"""What JPMML answers to the documents of `pmml_random.py` and `pmml_exports.py`: `answers.json`, and what made it."""

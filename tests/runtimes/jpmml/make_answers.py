@@ -11,7 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.runtimes.pmml_random import KINDS, document, records
+from tests.runtimes.pmml_exports import EXPORTS, compared
+from tests.runtimes.pmml_random import KINDS, records
 
 HERE = Path(__file__).parent
 DOCUMENTS = 5
@@ -22,7 +23,8 @@ RECORDS = 30
 
 def main() -> None:
     """Write the answers beside this module."""
-    cases = [(kind, seed, document(seed, kind)) for kind in KINDS for seed in range(DOCUMENTS)]
+    seeds = [(kind, seed) for kind in KINDS for seed in range(DOCUMENTS)] + [(kind, 0) for kind in EXPORTS]
+    cases = [(kind, seed, compared(kind, seed)) for kind, seed in seeds]
     jobs = [json.dumps({"document": data.decode(), "records": _whole(seed)}) for _, seed, data in cases]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
