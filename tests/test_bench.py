@@ -27,10 +27,10 @@ from modelserving.local.broker import LocalBroker
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CHOICE = Choice(
     rounds=1,
-    warm_up_s=3.0,
-    seconds=4.0,
-    most_records=300_000,
-    backlog=900_000,
+    warm_up_s=2.0,
+    seconds=3.0,
+    most_records=150_000,
+    backlog=400_000,
     parallelism=1,
     pipelines=("partitioned", "java-peer", "per-record-python"),
     models=("tensorflow",),
