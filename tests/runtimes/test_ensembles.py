@@ -10,9 +10,10 @@ import pytest
 
 from bench.models import descriptor, ensembles
 from modelserving.loader import load
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from tests.runtimes.wine import WINE, wine_batch
 
-VECTORISED = "vectorised-1"
+VECTORISED = VectorisedServable.engine
 
 
 @pytest.fixture(scope="module")
