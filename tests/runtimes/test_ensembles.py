@@ -10,9 +10,8 @@ import pytest
 
 from bench.models import descriptor, ensembles
 from modelserving.loader import load
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from tests.runtimes.wine import WINE, wine_batch
-
-VECTORISED = "vectorised-1"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def test_forest(expected: dict[str, Any]) -> None:
     servable = load(descriptor("forest-100", "wine"), WINE)
     scores = servable.score(wine_batch())
     servable.close()
-    assert servable.engine == VECTORISED
+    assert servable.engine == VectorisedServable.engine
     assert scores.failures == ()
     assert scores.label_index is not None
     assert scores.probabilities is not None
@@ -41,7 +40,7 @@ def test_boosting(expected: dict[str, Any]) -> None:
     servable = load(descriptor("boosting-200", "wine"), WINE)
     scores = servable.score(wine_batch())
     servable.close()
-    assert servable.engine == VECTORISED
+    assert servable.engine == VectorisedServable.engine
     assert scores.failures == ()
     assert scores.numbers is not None
     np.testing.assert_allclose(scores.numbers, expected["boosting-200"]["prediction"], rtol=1e-9)

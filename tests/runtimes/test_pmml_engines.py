@@ -58,7 +58,7 @@ def by_pmml4s(monkeypatch: pytest.MonkeyPatch, model: ModelDescriptor, data_type
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_are_vectorised_and_answer_as_pmml4s(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     vectorised = load(example(name), WINE)
-    assert (vectorised.engine, isinstance(vectorised, VectorisedServable)) == ("vectorised-2", True)
+    assert (vectorised.engine, isinstance(vectorised, VectorisedServable)) == (VectorisedServable.engine, True)
     other = by_pmml4s(monkeypatch, example(name), WINE)
     assert other.engine == "PMML4S"
     assert "a test says so" in other.engine_reason
@@ -82,7 +82,7 @@ class TestFoundBefore:
         """One entry for each comparison, which the vectorised evaluator passes."""
         comparisons: list[str] = []
 
-        def pass_(*_: object) -> Comparison:
+        def pass_(*_: object, **__: object) -> Comparison:
             comparisons.append("compared")
             return Comparison(None, 0, 0)
 
@@ -91,7 +91,7 @@ class TestFoundBefore:
 
     def test_the_other_engine_need_not_load_a_vectorised_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pmml, "Evaluator", None)
-        servable = load(self.MODEL, WINE, Engine(name="vectorised-1", reason="found before"))
+        servable = load(self.MODEL, WINE, Engine(name=VectorisedServable.engine, reason="found before"))
         assert isinstance(servable, VectorisedServable)
         assert servable.engine_reason == "found before"
         assert not servable.score(wine_batch(5)).failures
@@ -110,7 +110,7 @@ class TestFoundBefore:
         servable = load(self.MODEL, WINE, engine)
         assert compared == ["compared"]
         assert (servable.engine, servable.engine_reason) == (
-            "vectorised-1",
+            VectorisedServable.engine,
             "it answers generated records as PMML4S does",
         )
 
@@ -119,7 +119,7 @@ class TestFoundBefore:
             raise NotCovered("a forest")
 
         monkeypatch.setattr(pmml, "VectorisedServable", refuse)
-        servable = load(self.MODEL, WINE, Engine(name="vectorised-1", reason="found before"))
+        servable = load(self.MODEL, WINE, Engine(name=VectorisedServable.engine, reason="found before"))
         assert isinstance(servable, PmmlServable)
         assert servable.engine_reason == "not covered: a forest"
         servable.close()
@@ -135,7 +135,7 @@ class TestFoundBefore:
 )
 def test_rows_without_an_answer_fail_alike(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     vectorised = load(descriptor(data), SHOP)
-    assert vectorised.engine == "vectorised-2"
+    assert vectorised.engine == VectorisedServable.engine
     batch = shop_batch(
         [1.0, None, float("nan"), 40.0, float("inf"), 1e308],
         [1.0, 2.0, 3.0, None, 5.0, 1e308],
@@ -218,7 +218,7 @@ def test_what_counts_as_agreement(one: Fixed, other: Fixed, agree: bool) -> None
 
 def test_a_closed_servable_does_not_score() -> None:
     servable = load(descriptor(document(linear("age"), AMOUNT, AGE)), SHOP)
-    assert servable.engine == "vectorised-2"
+    assert servable.engine == VectorisedServable.engine
     servable.close()
     with pytest.raises(RuntimeError, match="closed"):
         servable.score(shop_batch([1.0]))
@@ -228,7 +228,7 @@ def test_records_that_lack_values_do_not_decide_but_are_told() -> None:
     """PMML4S averages the trees that have a prediction; the specification has no result then."""
     forest = ensemble("average", [stump(LOW, HIGH, "age"), stump(LOW, HIGH, "age"), constant_shares()])
     servable = load(descriptor(document(forest, CHOICE, AGE)), SHOP)
-    assert servable.engine == "vectorised-2"
+    assert servable.engine == VectorisedServable.engine
     assert "lack values" in servable.engine_reason
     scores = servable.score(shop_batch([None, 20.0]))
     assert [failure.row for failure in scores.failures] == [0]
