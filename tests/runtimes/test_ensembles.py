@@ -13,8 +13,6 @@ from modelserving.loader import load
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from tests.runtimes.wine import WINE, wine_batch
 
-VECTORISED = VectorisedServable.engine
-
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
@@ -26,7 +24,7 @@ def test_forest(expected: dict[str, Any]) -> None:
     servable = load(descriptor("forest-100", "wine"), WINE)
     scores = servable.score(wine_batch())
     servable.close()
-    assert servable.engine == VECTORISED
+    assert servable.engine == VectorisedServable.engine
     assert scores.failures == ()
     assert scores.label_index is not None
     assert scores.probabilities is not None
@@ -42,7 +40,7 @@ def test_boosting(expected: dict[str, Any]) -> None:
     servable = load(descriptor("boosting-200", "wine"), WINE)
     scores = servable.score(wine_batch())
     servable.close()
-    assert servable.engine == VECTORISED
+    assert servable.engine == VectorisedServable.engine
     assert scores.failures == ()
     assert scores.numbers is not None
     np.testing.assert_allclose(scores.numbers, expected["boosting-200"]["prediction"], rtol=1e-9)

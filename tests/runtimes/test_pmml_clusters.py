@@ -11,6 +11,7 @@ from modelserving.errors import ModelRejected
 from modelserving.runtimes.pmml import load
 from modelserving.runtimes.pmml_document import parse
 from modelserving.runtimes.pmml_fields import bind
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.runtimes.vectorised.compiled import CompiledDocument
 from modelserving.runtimes.vectorised.coverage import NotCovered
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
@@ -37,7 +38,7 @@ BOTH = '<ClusteringField field="age"/><ClusteringField field="Basket total"/>'
 
 def test_labels_are_ids_or_positions() -> None:
     servable = load(descriptor(document(clusters(BOTH), AGE, TOTAL)), SHOP)
-    assert servable.engine == "vectorised-2"
+    assert servable.engine == VectorisedServable.engine
     scores = servable.score(shop_batch([20.0, 50.0, None, None], [1.0, 1.0, 3.5, None]))
     assert scores.classes == ("young", "2")
     assert scores.label_index is not None
@@ -53,7 +54,7 @@ def test_a_field_that_is_no_part_of_the_centers_does_not_count_with_either_engin
     fields = f'{aside}<ClusteringField field="age"/>{aside}<ClusteringField field="Basket total"/>'
     servable = load(descriptor(document(clusters(fields), AGE, TOTAL)), SHOP)
     assert (servable.engine, servable.engine_reason.split(",")[0]) == (
-        "vectorised-2",
+        VectorisedServable.engine,
         "it answers generated records as PMML4S does",
     )
     servable.close()
@@ -63,7 +64,7 @@ def test_a_field_that_is_no_part_of_the_centers_does_not_count_with_either_engin
 def test_what_tools_export_is_vectorised(name: str) -> None:
     model = ModelDescriptor(name="sample", modeltype=ModelType.PMML, data=EXPORTS[name])
     servable = load(model, MIXED)
-    assert servable.engine == "vectorised-2", servable.engine_reason
+    assert servable.engine == VectorisedServable.engine, servable.engine_reason
     servable.close()
 
 

@@ -82,7 +82,7 @@ class TestFoundBefore:
         """One entry for each comparison, which the vectorised evaluator passes."""
         comparisons: list[str] = []
 
-        def pass_(*_: object) -> Comparison:
+        def pass_(*_: object, **__: object) -> Comparison:
             comparisons.append("compared")
             return Comparison(None, 0, 0)
 
