@@ -27,6 +27,7 @@ RUNNING_LIMIT_S = 180.0
 _ANSWER_LIMIT_S = 180.0
 _PARALLELISM = 2
 _PARTITIONS = 4
+_PROBES = 4
 _PROBE = 60
 _SETTINGS = {
     # REST then tells what is, not what was some seconds ago.
@@ -156,9 +157,15 @@ class Site:
         return self.answers.account.versions(probe)
 
     def wait_until_newest_serves(self) -> None:
-        """Until the newest good model, and no other, scores; the records may be held."""
+        """Until the newest good model, and no other, scores; the records may be held.
+
+        Instances swap each at its own time, and batches go to them in turn: so several must agree, one after the other.
+        """
         newest = {self.models.newest_good}
-        wait_until(lambda: self.serving_versions() == newest, describe=lambda: f"{newest} does not serve")
+        wait_until(
+            lambda: all(self.serving_versions() == newest for _ in range(_PROBES)),
+            describe=lambda: f"{newest} does not serve",
+        )
 
     def _wait_for_answers(self, positions: Collection[Position]) -> None:
         wait_until(
