@@ -5,6 +5,7 @@ python -m bench.main --help
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -69,6 +70,8 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 def main(context: click.Context, /, *, parts: tuple[str, ...], docs: Path, resume: bool, **chosen: Any) -> None:
     """Measure, and write benchmarks.json and what benchmarks.md says of it to the folder of documents."""
     choice = Choice(**chosen)
+    # TensorFlow, which makes models here, has all loggers speak.
+    logging.getLogger("kafka").setLevel(logging.ERROR)
     # Told to end, it ends what it started, too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if need_peer(choice.pipelines):
