@@ -5,6 +5,9 @@ python -m bench.main --help
 
 from __future__ import annotations
 
+import logging
+import signal
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -67,6 +70,10 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 def main(context: click.Context, /, *, parts: tuple[str, ...], docs: Path, resume: bool, **chosen: Any) -> None:
     """Measure, and write benchmarks.json and what benchmarks.md says of it to the folder of documents."""
     choice = Choice(**chosen)
+    # TensorFlow, which makes models here, has all loggers speak.
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    # Told to end, it ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if need_peer(choice.pipelines):
         java_peer.build()
     run(choice, parts, docs, _make_command(context), Measurements(WORK / "measurements.jsonl", resume))
@@ -107,8 +114,15 @@ def _measure(site: Site, name: str, choice: Choice, kept: Measurements) -> list[
 
 
 def _brief(figures: Figures) -> str:
-    numbers = {name: value for name, value in figures.items() if isinstance(value, int | float)}
-    return ", ".join(f"{name} {value:,.6g}" for name, value in numbers.items())
+    """Figures in a line, nested ones in brackets."""
+    shown = []
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            shown.append(f"{name} ({_brief(value)})")
+        else:
+            numbers = value if isinstance(value, list) else [value]
+            shown.append(f"{name} {' '.join(f'{number:,.6g}' for number in numbers)}")
+    return ", ".join(shown)
 
 
 def _make_command(context: click.Context) -> str:

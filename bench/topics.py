@@ -9,6 +9,7 @@ import click
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from kafka import KafkaConsumer, TopicPartition
 
+from bench.load import LOG_LEVEL
 from modelserving import topics as kafka_topics
 from modelserving.topics import Topics
 
@@ -40,7 +41,7 @@ def stamp_on_append(bootstrap_servers: str, *names: str) -> None:
     """Have the broker's clock say when a message came to its log."""
     entry = ConfigEntry("message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET)
     resources = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]) for name in names]
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": LOG_LEVEL})
     for done in admin.incremental_alter_configs(resources).values():
         done.result()
 
