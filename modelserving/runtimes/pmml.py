@@ -167,7 +167,6 @@ def load(
     if vectorised is not None and engine is not None and known == vectorised.engine:
         vectorised.engine_reason = engine.reason
         return vectorised
-    single = document.single
     directed = records(document, bound, domain) if vectorised is not None else []
     servable = PmmlServable(document, bound, domain, reason)
     try:
@@ -181,7 +180,7 @@ def load(
         servable,
         {each.feature: each.field.numeric for each in bound},
         directed=directed,
-        single=single,
+        single=document.single,
     )
     if comparison.difference is not None:
         servable.engine_reason = f"the vectorised evaluator answers differently: {comparison.difference}"

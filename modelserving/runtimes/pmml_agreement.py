@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,7 @@ def compare(
         directed: records with values for some of these: where to go in the model.
         single: whether the model's arithmetic is that of floats.
     """
-    close = _close_floats if single else _close
+    close: Close = partial(_close, relative=SINGLE, absolute=SINGLE) if single else _close
     # apart, since a model that gives one row no probabilities gives its batch none
     complete = _records(one.domain, inputs, COMPLETE + len(directed), True, directed)
     lacking = min(len(directed), MOST_LACKING)
@@ -139,13 +140,10 @@ def _different(one: Scores, other: Scores, close: Close, *, shares: bool = True)
     return wrong
 
 
-def _close(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
-    close: NDArray[np.bool_] = np.abs(one - other) <= RELATIVE * np.maximum(np.abs(one), np.abs(other)) + ABSOLUTE
-    return close
-
-
-def _close_floats(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
-    close: NDArray[np.bool_] = np.abs(one - other) <= SINGLE * np.maximum(np.abs(one), np.abs(other)) + SINGLE
+def _close(
+    one: NDArray[np.float64], other: NDArray[np.float64], relative: float = RELATIVE, absolute: float = ABSOLUTE
+) -> NDArray[np.bool_]:
+    close: NDArray[np.bool_] = np.abs(one - other) <= relative * np.maximum(np.abs(one), np.abs(other)) + absolute
     return close
 
 

@@ -6,6 +6,7 @@ namespace, which differs by version, is dropped while parsing.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ MAX_DEPTH = 200
 
 _PIECE_BYTES = 8 * 1024
 _NOT_MODELS = frozenset({"Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary"})
+_ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,12 @@ def parse(data: bytes) -> PmmlDocument:
         if not classes:
             raise ModelRejected(Reason.UNLOADABLE, "the clustering has no clusters")
     return PmmlDocument(root, model, tuple(inputs), target, classes)
+
+
+def array_items(array: ET.Element) -> list[str]:
+    """The items of an Array element: https://dmg.org/pmml/v4-4-1/GeneralStructure.html, "Array"."""
+    found = _ARRAY_ITEM.finditer(array.text or "")
+    return [re.sub(r"\\(.)", r"\1", each[1]) if each[1] is not None else each[2] for each in found]
 
 
 def cluster_names(model: ET.Element) -> tuple[str, ...]:

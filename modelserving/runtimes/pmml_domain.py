@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelserving.runtimes.pmml_document import InputField, PmmlDocument
+from modelserving.runtimes.pmml_document import InputField, PmmlDocument, array_items
 from modelserving.runtimes.pmml_fields import BoundField, invalid
 from modelserving.servable import Domain
 
@@ -30,8 +29,6 @@ _NAMING = (
     ("UnivariateStats", "field", "NumericInfo", ("minimum", "maximum")),
 )
 """Elements, their attribute that names a field, and the attributes (own, or a child's) with values of the field."""
-
-_ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
 
 
 def domains(document: PmmlDocument, bound: tuple[BoundField, ...]) -> Mapping[str, Domain]:
@@ -56,8 +53,7 @@ def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
             yield from zip((each.get("field", "") for each in fields), (array.text or "").split(), strict=False)
     for predicate in root.iter("SimpleSetPredicate"):
         for array in predicate.iterfind("Array"):
-            for quoted, plain in _ARRAY_ITEM.findall(array.text or ""):
-                yield predicate.get("field", ""), re.sub(r"\\(.)", r"\1", quoted) or plain
+            yield from ((predicate.get("field", ""), item) for item in array_items(array))
 
 
 def _domain(field: InputField, named: set[str]) -> Domain:

@@ -8,7 +8,6 @@ box: the values that reach a leaf of one tree, as far as they also reach a leaf 
 from __future__ import annotations
 
 import math
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelserving.probe import CATEGORIES, MODERATE
-from modelserving.runtimes.pmml_document import PmmlDocument
+from modelserving.runtimes.pmml_document import PmmlDocument, array_items
 from modelserving.runtimes.pmml_fields import BoundField
 from modelserving.servable import Domain
 
@@ -29,7 +28,6 @@ MOST_FAILED = 4
 
 _TAGS = ("True", "False", "SimplePredicate", "SimpleSetPredicate", "CompoundPredicate")
 _OTHER = "value that no tree names"
-_ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
 _NOT = {
     "lessThan": "greaterOrEqual",
     "lessOrEqual": "greaterThan",
@@ -266,9 +264,10 @@ def _apply(
     name = names.get(predicate.get("field", ""))
     if name is None or operator not in _NOT:
         return True
-    array = predicate.findtext("Array") or ""
-    texts = [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in _ARRAY_ITEM.findall(array)]
-    values = frozenset(texts if predicate.tag == "SimpleSetPredicate" else [predicate.get("value", "")])
+    if predicate.tag == "SimpleSetPredicate":
+        values = frozenset(item for array in predicate.findall("Array")[:1] for item in array_items(array))
+    else:
+        values = frozenset([predicate.get("value", "")])
     if inputs[name].field.numeric:
         return _apply_number(operator, values, path, name)
     if operator in ("equal", "isIn"):

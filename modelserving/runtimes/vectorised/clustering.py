@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from modelserving.runtimes.pmml_document import array_items
 from modelserving.runtimes.vectorised.answers import Answer, Labels, Target
 from modelserving.runtimes.vectorised.columns import Field, Frame, Mask, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number, only
-from modelserving.runtimes.vectorised.predicates import array_items
 from modelserving.runtimes.vectorised.sums import summed
 
 Measure = Callable[[Frame], Numbers]

@@ -6,7 +6,6 @@ true and of those where it is false; it is unknown in the rest.
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelserving.runtimes.pmml_document import array_items
 from modelserving.runtimes.vectorised.columns import Field, Frame, Mask, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child
 
@@ -29,7 +29,6 @@ _ORDERED: dict[str, Callable[[NDArray[Any], float], Mask]] = {
     "greaterThan": np.greater,
     "greaterOrEqual": np.greater_equal,
 }
-_ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +114,6 @@ def _set(field: Field, element: ET.Element, scope: Scope) -> Predicate:
     if operator not in ("isIn", "isNotIn"):
         raise NotCovered(f"SimpleSetPredicate with booleanOperator {operator!r}")
     return _membership(field, array_items(child(element, "Array")), operator == "isIn", scope)
-
-
-def array_items(array: ET.Element) -> list[str]:
-    """The items of an Array element: https://dmg.org/pmml/v4-4-1/GeneralStructure.html, "Array"."""
-    found = _ARRAY_ITEM.finditer(array.text or "")
-    return [re.sub(r"\\(.)", r"\1", each[1]) if each[1] is not None else each[2] for each in found]
 
 
 def _membership(field: Field, texts: list[str], wanted: bool, scope: Scope) -> Predicate:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelserving.runtimes.pmml_document import array_items
 from modelserving.runtimes.vectorised.answers import Answer, Labels, Target
 from modelserving.runtimes.vectorised.columns import Frame, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number, only
-from modelserving.runtimes.vectorised.predicates import array_items
 from modelserving.runtimes.vectorised.sums import summed
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
 
