@@ -18,8 +18,7 @@ from modelserving.data_types import DataTypes
 from modelserving.errors import ModelRejected
 from modelserving.gate import GateLimits, Phase
 from modelserving.locations import ModelSources
-from modelserving.low_priority import step_back
-from modelserving.processes import die_with_parent, running_s
+from modelserving.processes import die_with_parent, running_s, step_back
 from modelserving.sandbox_messages import Channel, Kind
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Rejected
@@ -102,7 +101,7 @@ def _frames(channel: Channel) -> Iterator[tuple[Kind, bytes]]:
 def _be_dispensable() -> None:
     """Be the first to go where the machine's memory is short, leave no core, and let those that score go first."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    step_back(0)  # what a model may take is counted without the time that it waits for a processor
+    step_back()  # what a model may take is counted without the time that it waits for a processor
     with suppress(OSError):  # where the kernel's settings can only be read
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

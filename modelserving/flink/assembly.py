@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import threading
 import time
 from collections.abc import Callable
-from functools import partial
 
 from pyflink.datastream import RuntimeContext
 
@@ -16,7 +14,6 @@ from modelserving.flink.options import JobOptions
 from modelserving.flink.worker import prepare
 from modelserving.gate import load_warm
 from modelserving.join import Join
-from modelserving.low_priority import LowPriorityThread
 from modelserving.manager import ServableManager
 from modelserving.model_history import NewestModel
 from modelserving.model_log import message_at, newest_models_once
@@ -71,23 +68,15 @@ def _newest_models(options: JobOptions) -> dict[str, NewestModel]:
 
 def _loading(data_types: DataTypes) -> Callable[[AdmittedModel], Servable]:
     known: set[int] = set()
-    # One for each thread that loads: a load that never ends keeps only its own.
-    behind = threading.local()
 
     def load(admitted: AdmittedModel) -> Servable:
-        descriptor, engine = admitted.descriptor, admitted.engine
-        data_type = data_types[descriptor.dataType]
-        if descriptor.modeltype in known:
-            if not hasattr(behind, "thread"):
-                behind.thread = LowPriorityThread()
-            servable: Servable = behind.thread.run(partial(load_warm, descriptor, data_type, engine))
-            return servable
-        # The first of its type brings the runtime's own threads, with which all of its models score.
-        servable = load_warm(descriptor, data_type, engine)
-        known.add(descriptor.modeltype)
-        # The modules that a runtime brought stay: from now on no collection looks at them.
-        gc.collect()
-        gc.freeze()
+        descriptor = admitted.descriptor
+        servable = load_warm(descriptor, data_types[descriptor.dataType], admitted.engine)
+        if descriptor.modeltype not in known:
+            known.add(descriptor.modeltype)
+            # The modules that a runtime brought stay: from now on no collection looks at them.
+            gc.collect()
+            gc.freeze()
         return servable
 
     return load

@@ -45,7 +45,10 @@ def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
         for element in root.iter(tag):
             field = element.get(naming, "")
             for holder in (element,) if child is None else element.findall(child):
-                yield from ((field, holder.attrib[name]) for name in attributes if name in holder.attrib)
+                for name in attributes:
+                    text = holder.get(name)
+                    if text is not None:
+                        yield field, text
     for clustering in root.iter("ClusteringModel"):
         fields = [each for each in clustering.findall("ClusteringField") if each.get("isCenterField") != "false"]
         for array in clustering.iterfind("Cluster/Array"):

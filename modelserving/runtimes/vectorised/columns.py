@@ -81,8 +81,10 @@ class Field:
             raise NotCovered(f"value {text!r} for field {self.name!r} of type {self.data_type}") from error
         if math.isnan(value):
             raise NotCovered(f"value {text!r} for field {self.name!r}")
+        if self.data_type != "float":
+            return value
         with np.errstate(over="ignore"):
-            return float(np.float32(value)) if self.data_type == "float" else value
+            return float(np.float32(value))
 
 
 class Vocabulary:

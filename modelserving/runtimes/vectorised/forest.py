@@ -122,8 +122,11 @@ class _Block:
             for choice in tree.choices:
                 used[axes.of_choice(choice)].update(cut for each in choice.predicates for cut in each.cuts)
         self._masks = {index: self._blank(index, axes.axes[index], cuts) for index, cuts in used.items()}
-        for tree, start in zip(trees, self._starts.tolist(), strict=True):
-            self._rule_out(tree, start, axes)
+        self._rule_out_splits(trees, axes)
+        for tree, word in zip(trees, self._starts.tolist(), strict=True):
+            for choice in tree.choices:
+                own = self._masks[axes.of_choice(choice)]
+                self._rule_out_choice(choice, axes.axes[own.axis], own, word)
 
     def leaves(self, bins: Sequence[NDArray[np.intp]], rows: int) -> NDArray[np.integer[Any]]:
         """(t, n) the leaf that each row reaches in each tree, counted in the tree."""
@@ -171,31 +174,33 @@ class _Block:
             row_of_bin = np.append(own.searchsorted(axis.cuts), [len(own), len(own) + 1])
         return _Masks(index, np.tile(self._full, (size, 1)), row_of_bin)
 
-    def _rule_out(self, tree: Tree, word: int, axes: Axes) -> None:
-        rows: dict[str, dict[float, int]] = {}
-        for field, cut, starts, missing in tree.splits:
-            masks = self._masks[axes.of_field(field)]
-            if field.key not in rows:
-                rows[field.key] = self._row_of_cut(axes.axes[masks.axis], masks)
-            above = rows[field.key][cut] + 1
-            table = masks.table
-            low, high, stop, end = starts
-            self._clear(table[:above], word, high, end)
-            self._clear(table[above:-1], word, low, high)
-            self._clear(table[above:-1], word, stop, end)
-            for taken in (LOW, HIGH, STOP):
-                if taken != missing:
-                    self._clear(table[-1:], word, starts[taken], starts[taken + 1])
-        for choice in tree.choices:
-            masks = self._masks[axes.of_choice(choice)]
-            self._rule_out_choice(choice, axes.axes[masks.axis], masks, word)
-
-    @staticmethod
-    def _row_of_cut(axis: Axis, masks: _Masks) -> dict[float, int]:
-        if not isinstance(axis, NumberAxis):
-            raise TypeError(f"a split along {axis!r}")
-        rows = range(len(axis.cuts)) if masks.row_of_bin is None else masks.row_of_bin.tolist()
-        return dict(zip(axis.cuts.tolist(), rows, strict=False))
+    def _rule_out_splits(self, trees: Sequence[Tree], axes: Axes) -> None:
+        """The bins up to a split's cut take its low range, those above it the high one: an and along the axis."""
+        of_axis: dict[int, list[tuple[float, int, int, int, int, int]]] = defaultdict(list)
+        for tree, word in zip(trees, self._starts.tolist(), strict=True):
+            bit = word * self._bits
+            for field, cut, (low, high, stop, end), missing in tree.splits:
+                of_axis[axes.of_field(field)].append((cut, missing, bit + low, bit + high, bit + stop, bit + end))
+        for index, splits in of_axis.items():
+            masks, axis = self._masks[index], axes.axes[index]
+            if not isinstance(axis, NumberAxis):
+                raise TypeError(f"splits along {axis!r}")
+            columns = np.array(splits)
+            missing, *starts = columns[:, 1:].astype(np.intp).T
+            row = axis.cuts.searchsorted(columns[:, 0])
+            if masks.row_of_bin is not None:
+                row = masks.row_of_bin[row]
+            ranges, every = masks.table[:-1], masks.table[-1:]
+            keep = self._kept(ranges.shape, [(row, starts[HIGH], starts[STOP + 1])])
+            ranges &= np.bitwise_and.accumulate(keep[::-1], axis=0)[::-1]
+            above = [(row + 1, starts[each], starts[each + 1]) for each in (LOW, STOP)]
+            ranges &= np.bitwise_and.accumulate(self._kept(ranges.shape, above), axis=0)
+            none = np.zeros_like(row)
+            refused = [
+                (none[missing != each], *(starts[each + side][missing != each] for side in (0, 1)))
+                for each in (LOW, HIGH, STOP)
+            ]
+            every &= self._kept(every.shape, refused)
 
     def _rule_out_choice(self, choice: Choice, axis: Axis, masks: _Masks, word: int) -> None:
         if isinstance(axis, NumberAxis | CategoryAxis):
@@ -210,10 +215,19 @@ class _Block:
             for column, keep in self._words_of(first, last, word):
                 masks.table[rows, column] &= keep
 
-    def _clear(self, table: NDArray[Any], word: int, first: int, last: int) -> None:
-        """Rule leaves `first` up to `last` out, in all rows of `table`."""
-        for column, keep in self._words_of(first, last, word):
-            table[:, column] &= keep
+    def _kept(self, shape: tuple[int, ...], refused: Sequence[tuple[Leaves, Leaves, Leaves]]) -> NDArray[Any]:
+        """Masks of all leaves but those refused: rows, with the first leaf and the one behind the last of each row."""
+        kept = np.full(shape, ~self._type(0))
+        for rows, first, last in refused:
+            word = first // self._bits
+            words = np.where(last > first, (last - 1) // self._bits - word + 1, 0)
+            of = np.repeat(np.arange(len(rows)), words)
+            word = word[of] + np.arange(len(of)) - np.repeat(np.cumsum(words) - words, words)
+            low = np.maximum(first[of] - word * self._bits, 0)
+            high = np.minimum(last[of] - word * self._bits, self._bits)
+            ones = ~self._type(0) >> (self._bits - (high - low)).astype(self._type) << low.astype(self._type)
+            np.bitwise_and.at(kept, (rows[of], word), ~ones)
+        return kept
 
     def _words_of(self, first: int, last: int, word: int) -> list[tuple[int, Any]]:
         bits = self._bits
