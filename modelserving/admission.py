@@ -152,13 +152,18 @@ class Admission:
             return Verdict()
         kept = {last_good} if before is None else {before.offset, last_good}
         decision = Decision(schema=DECISION_SCHEMA, data_type=descriptor.dataType, offset=position.offset)
+        absent: list[int] = []
         successor = versions.serving(state)
         while successor is not None and successor.offset not in kept:
             again = self._again(successor)
             if again is not None:
                 decision.admitted.CopyFrom(again)
                 break
+            absent.append(successor.offset)
             successor.retired = True
+            successor = versions.serving(state)
+        if absent and successor is not None:
+            versions.postpone(state, absent, successor.offset)
             successor = versions.serving(state)
         if before is None or successor is None or successor.offset != before.offset:
             state.last_good_offset = -1
@@ -167,14 +172,12 @@ class Admission:
         return Verdict(decision=decision, events=(self._event(EventKind.RETIRED, descriptor, position),))
 
     def _again(self, version: KnownVersion) -> AdmittedModel | None:
-        """A version that passed before and that no join keeps, from the log; None if it cannot be had any more."""
+        """A version that passed before and that no join keeps, from the log; None if it cannot be had now."""
         try:
-            complete = self.complete(descriptors.parse(self.reread(version.offset)))
+            again = self.admit(descriptors.parse(self.reread(version.offset)), version.offset)
         except ModelRejected:
             return None
-        if complete.sha256 != version.sha256:
-            return None
-        return AdmittedModel(offset=version.offset, descriptor=complete)
+        return again if again.descriptor.sha256 == version.sha256 else None
 
     def _reject(
         self, fault: ModelRejected, message: bytes | None, descriptor: ModelDescriptor, position: LogPosition

@@ -7,7 +7,7 @@ activation time waits in `scheduled`; a message that is to serve before it puts 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Collection, MutableSequence
 
 from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -156,6 +156,19 @@ def retire(state: AdmissionState, name: str, version: str) -> bool:
             state.last_good_offset = -1
     planned = _take_out(state.scheduled, lambda known: is_retired(known, retirement))
     return bool(hit or planned)
+
+
+def postpone(state: AdmissionState, offsets: Collection[int], behind: int) -> None:
+    """Bring the versions at these offsets, which could not be had when their turn came, back behind that at `behind`.
+
+    The store of one may be back when the next successor is looked for.
+    """
+    absent = _take_out(state.versions, lambda known: known.offset in offsets)
+    for known in absent:
+        known.retired = False
+    others = _take_out(state.versions, lambda _: True)
+    place = next(index for index, known in enumerate(others) if known.offset == behind)
+    state.versions.extend([*others[:place], *absent, *others[place:]])
 
 
 def is_retired(version: KnownVersion | ModelDescriptor, retirement: Retirement) -> bool:

@@ -17,7 +17,8 @@ class VectorisedServable:
     """A PMML classification, regression or clustering, compiled."""
 
     engine = "vectorised-2"
-    """The number is raised with each change of what is answered: models in a state are then compared anew."""
+    """The number is raised with each change of what is answered: models in a state that it evaluated are then compared
+    anew. Those that PMML4S evaluated stay with it until they are published again."""
 
     def __init__(self, document: PmmlDocument, bound: tuple[BoundField, ...], domain: Mapping[str, Domain]) -> None:
         """Compile `document`, which stays as it is; `domain` is that of its inputs.

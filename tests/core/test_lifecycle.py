@@ -271,7 +271,7 @@ def test_retired_one_after_the_other_back_to_the_first_and_to_none() -> None:
     for version, left in zip(("3", "2", "1"), expected, strict=True):
         log.send(retirement(version=version))
         assert log.serving() == left
-    assert log.gate.checked == [b"model 1", b"model 2", b"model 3"]
+    assert log.gate.checked == [b"model 1", b"model 2", b"model 3", b"model 1"], "what no join keeps is tried anew"
 
 
 def test_a_retired_version_does_not_take_over() -> None:
@@ -332,6 +332,27 @@ def test_a_successor_whose_location_holds_another_model_now_is_passed_over() -> 
         log.send(model(b"model %s" % version.encode(), version=version))
     log.gate.locations = {"s3://a": b"another"}
     log.send(retirement(version="3"))
+    log.send(retirement(version="2"))
+    assert log.serving() is None
+
+
+def test_a_successor_whose_store_was_away_takes_over_at_the_next_retirement() -> None:
+    log = Log()
+    log.send(model(b"model 1", version="1"))
+    log.gate.locations = {"s3://a": b"model 2"}
+    log.send(model(b"", location="s3://a", version="2"))
+    for version in ("3", "4"):
+        log.send(model(b"model %s" % version.encode(), version=version))
+    log.gate.locations = {}
+    log.send(retirement(version="4"))
+    log.send(retirement(version="3"))
+    assert log.serving() == b"model 1"
+    log.gate.locations = {"s3://a": b"model 2"}
+    verdict = log.send(retirement(version="1"))
+    assert log.serving() == b"model 2"
+    assert verdict.decision is not None
+    assert verdict.decision.admitted.engine.name == "fake"
+    log.gate.locations = {}
     log.send(retirement(version="2"))
     assert log.serving() is None
 
