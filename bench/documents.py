@@ -10,7 +10,7 @@ from typing import Any
 from bench.parts import Figures, Key, Part, Tree
 
 FILE = "benchmarks.json"
-ORDER = ("throughput", "latency", "memory", "swap", "startup", "scaling", "machine", "runs")
+ORDER = ("throughput", "latency", "memory", "swap", "startup", "scaling", "external", "machine", "runs")
 
 
 def read(folder: Path) -> Tree:

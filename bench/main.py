@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from bench import documents, java_peer, latency, machine, page, plot, scaling, swap_times, throughput
+from bench import documents, external, java_peer, latency, machine, page, plot, scaling, swap_times, throughput
 from bench.measurements import Measurements
 from bench.models import MODELS
 from bench.parts import Choice, Figures, Key, Part
@@ -32,6 +32,7 @@ PARTS: Mapping[str, Part] = {
     "latency": latency.PART,
     "swap": swap_times.PART,
     "scaling": scaling.PART,
+    "external": external.PART,
 }
 COMPARED = (
     "partitioned",

@@ -20,6 +20,7 @@ def sections(document: Tree) -> list[str]:
         "latency": _latency,
         "swap": _swap,
         "scaling": _scaling,
+        "external": _external,
         "startup": _startup,
         "memory": _memory,
     }
@@ -69,6 +70,25 @@ def _scaling(document: Tree) -> Iterable[str]:
         for model, grown in by_model.items()
     }
     yield _by_pipeline(flat, "model, and what grows", lambda value: f"{value:,}")
+
+
+def _external(document: Tree) -> Iterable[str]:
+    yield "### A model server, asked for each record"
+    yield how(document, "external")
+    if not document["external"]:
+        yield "MLServer could not be installed on this machine."
+        return
+    yield (
+        "MLServer with scikit-learn's forest of 100 trees, or a tree. `-256`: so many records in a request; "
+        "`-adaptive`: the server gathers requests into batches; `-tree`: the tree."
+    )
+    rows = (
+        [peer, callers, *(f"{figures[name]:,.1f}" for name in ("records_per_s", "p50_ms", "p99_ms", "client_cores"))]
+        for peer, by_callers in document["external"].items()
+        for callers, figures in by_callers.items()
+    )
+    header = ["peer", "callers at a time", "records/s", "p50, ms", "p99, ms", "cores of the callers"]
+    yield table(header, rows)
 
 
 def _startup(document: Tree) -> Iterable[str]:

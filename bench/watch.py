@@ -10,7 +10,7 @@ import click
 from bench.jobs import Job
 from bench.processes import PeakMemory
 
-STALL_LIMIT_S = 120.0
+STALL_LIMIT_S = 300.0
 """How long a job may write nothing before it is given up; also before its first result."""
 _LOOK_EVERY_S = 0.1
 _LOOK_AT_MEMORY_EVERY_S = 1.0

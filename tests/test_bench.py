@@ -15,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench import documents, java_peer, latency, main, page, plot, scaling, swap_times, throughput
+from bench import documents, external, java_peer, latency, main, page, plot, scaling, swap_times, throughput
 from bench.measurements import Measurements
 from bench.models import NO_MODEL
 from bench.parts import Choice, Figures, Key
@@ -113,6 +113,18 @@ def test_one_instance_is_one_data_type() -> None:
     assert scaling.summarise(measured) == {
         "scaling": {"keyed": {"tree": {"parallelism": {"1": 100, "2": 150}, "data-types": {"1": 100, "10": 90}}}}
     }
+
+
+def test_a_model_server_is_shown_by_its_callers_or_said_to_be_missing(tmp_path: Path) -> None:
+    figures = {"records_per_s": 1234.5, "p50_ms": 2.0, "p99_ms": 3.0, "requests": 9, "client_cores": 0.5}
+    shown = []
+    for peers in ({"mlserver-rest": {"1": figures}}, {}):
+        about = {"date": "2030-01-02", "machine": MACHINE, "command": "make bench", "parameters": {}}
+        document = documents.merged({}, "external", external.PART, [(("1", "mlserver"), {"peers": peers})], about)
+        page.rewrite(tmp_path, document)
+        shown.append((tmp_path / page.FILE).read_text(encoding="utf-8"))
+    assert "| mlserver-rest | 1 | 1,234.5 | 2.0 | 3.0 | 0.5 |" in shown[0]
+    assert "could not be installed" in shown[1]
 
 
 def test_a_part_replaces_its_own_figures_and_no_others() -> None:
