@@ -13,6 +13,7 @@ JVM = "JVM"
 ROLES = {
     "beam_boot": "Python worker",
     "modelserving.sandbox_process": "admission's sandbox",
+    "modelserving.loading_process": "loading process",
     "model_serving.py": "job's script",
     "-m bench.": "job's script",
 }

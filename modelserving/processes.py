@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -44,14 +46,18 @@ def _die_after(pidfds: list[int]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def step_back() -> None:
-    """Let all other processes go before this one, and before the threads that it has yet to start (Linux).
+def be_dispensable() -> None:
+    """Have this process, and threads that it has yet to start, let those that score go first (Linux).
 
-    For a process as a whole. A thread that steps back and shares Python's lock with one that scores would be pushed
-    aside by other processes with the lock in its hand, and the thread that scores would wait for it.
+    It gets the processor time that is left over, is the first to end where the machine's memory is short, and leaves no
+    core. For processes as a whole: a thread that stands back, and shares Python's lock with one that scores, is pushed
+    aside with the lock in its hand.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    with suppress(OSError):  # where the kernel's settings can only be read
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def resident_bytes(pid: int) -> int:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import resource
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from modelserving import descriptors, gate, loader
 from modelserving.data_types import DataTypes
 from modelserving.errors import ModelRejected
 from modelserving.gate import GateLimits, Phase
 from modelserving.locations import ModelSources
-from modelserving.processes import die_with_parent, running_s, step_back
+from modelserving.processes import be_dispensable, die_with_parent, running_s
 from modelserving.sandbox_messages import Channel, Kind
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Rejected
@@ -75,7 +72,7 @@ def main() -> None:
     die_with_parent()
     if os.getppid() != parent:  # it ended before the kernel was told
         return
-    _be_dispensable()
+    be_dispensable()  # what a model may take is counted without the time that it waits for a processor
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
     channel = Channel(connection)
@@ -96,14 +93,6 @@ def _frames(channel: Channel) -> Iterator[tuple[Kind, bytes]]:
                 yield frame
     except EOFError:
         return
-
-
-def _be_dispensable() -> None:
-    """Be the first to go where the machine's memory is short, leave no core, and let those that score go first."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    step_back()  # what a model may take is counted without the time that it waits for a processor
-    with suppress(OSError):  # where the kernel's settings can only be read
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 if __name__ == "__main__":

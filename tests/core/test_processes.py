@@ -13,8 +13,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is t
 
 PROGRAM = """
 import os, threading
-from modelserving.processes import step_back
-step_back()
+from modelserving.processes import be_dispensable
+be_dispensable()
 thread = threading.Thread(target=lambda: print(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
 thread.start()
 thread.join()
@@ -22,6 +22,6 @@ print(os.getpriority(os.PRIO_PROCESS, 0))
 """
 
 
-def test_a_process_steps_back_with_the_threads_that_it_starts() -> None:
+def test_a_process_stands_back_with_the_threads_that_it_starts() -> None:
     shown = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True).stdout
     assert shown.split() == [str(NICENESS)] * 2

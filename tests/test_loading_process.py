@@ -1,0 +1,102 @@
+"""Models loaded in a process beside: what comes back is what would have been loaded here."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import fields
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pytest
+
+from modelserving.configuration import load_data_types
+from modelserving.errors import ModelRejected, ModelServingError
+from modelserving.gate import load_warm
+from modelserving.loading_process import LARGE_BYTES, LoadingProcess, is_large
+from modelserving.processes import NICENESS
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
+from modelserving.servable import Scores
+from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
+from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.state_pb2 import Engine
+from tests.flink.messages import EXAMPLE_MODELS as EXAMPLES
+
+WINE = load_data_types()["wine"]
+VECTORISED = Engine(name=VectorisedServable.engine)
+RECORDS = pa.RecordBatch.from_pydict(
+    {
+        name: [None if row == column else float(value) for row, value in enumerate(values)]
+        for column, (name, values) in enumerate(
+            zip(WINE.feature_names, np.random.default_rng(1).uniform(0, 12, (len(WINE.feature_names), 50)), strict=True)
+        )
+    }
+)
+
+
+@pytest.fixture
+def process() -> Iterator[LoadingProcess]:
+    yield LoadingProcess()
+    for child in loaders():
+        child.kill()
+        child.wait()
+
+
+def loaders() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children() if "modelserving.loading_process" in " ".join(each.cmdline())]
+
+
+def pmml(data: bytes) -> ModelDescriptor:
+    return ModelDescriptor(name="m", dataType="wine", modeltype=ModelType.PMML, data=data)
+
+
+def same(one: Scores, other: Scores) -> bool:
+    pairs = ((getattr(one, each.name), getattr(other, each.name)) for each in fields(Scores))
+    return all(
+        np.array_equal(mine, its, equal_nan=mine.dtype.kind == "f") if isinstance(mine, np.ndarray) else mine == its
+        for mine, its in pairs
+    )
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.pmml")), ids=lambda path: path.stem)
+def test_it_scores_as_one_that_was_loaded_here(path: os.PathLike[str], process: LoadingProcess) -> None:
+    with open(path, "rb") as file:
+        model = pmml(file.read())
+    beside, here = process.load(model, WINE, VECTORISED), load_warm(model, WINE, VECTORISED)
+    assert beside.engine == here.engine == VectorisedServable.engine
+    assert same(beside.score(RECORDS), here.score(RECORDS))
+
+
+def test_the_process_stands_back_and_is_used_again(process: LoadingProcess) -> None:
+    model = pmml((EXAMPLES / "tree.pmml").read_bytes())
+    process.load(model, WINE, VECTORISED)
+    (before,) = loaders()
+    process.load(model, WINE, VECTORISED)
+    assert [(each.pid, each.nice()) for each in loaders()] == [(before.pid, NICENESS)]
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_with_its_reason(process: LoadingProcess) -> None:
+    with pytest.raises(ModelRejected, match="not well-formed") as fault:
+        process.load(pmml(b"no document"), WINE, VECTORISED)
+    assert fault.value.reason == Reason.UNLOADABLE
+
+
+def test_one_that_was_killed_is_told_and_another_one_takes_its_place(process: LoadingProcess) -> None:
+    model = pmml((EXAMPLES / "tree.pmml").read_bytes())
+    process.load(model, WINE, VECTORISED)
+    (child,) = loaders()
+    child.send_signal(signal.SIGKILL)
+    with pytest.raises(ModelServingError, match="exit code -9"):
+        process.load(model, WINE, VECTORISED)
+    assert process.load(model, WINE, VECTORISED).engine == VectorisedServable.engine
+
+
+def test_small_documents_and_those_of_another_engine_are_loaded_here() -> None:
+    large = pmml(b" " * LARGE_BYTES)
+    assert is_large(large, VECTORISED)
+    assert not is_large(pmml(b" " * (LARGE_BYTES - 1)), VECTORISED)
+    assert not is_large(large, Engine(name="PMML4S"))
+    large.modeltype = ModelType.TENSORFLOW
+    assert not is_large(large, VECTORISED)
