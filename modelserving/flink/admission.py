@@ -7,7 +7,8 @@ what the thread has done, and are the clock of activation times and of idle join
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from modelserving.wire.state_pb2 import AdmissionState, AdmittedModel, Decision,
 LOOK_EVERY_MS = 50
 """While something is being judged."""
 TICK_MS = 1000
+PIECE_EVERY_MS = 25
+"""So much lies between two pieces of a model: many at once would keep records waiting, the more so at a checkpoint,
+whose barrier would stand in line behind them."""
 RETRY_MS = 5000
 """After a judgement that failed through no fault of the model: the sandbox cannot start, the model log is away."""
 
@@ -46,7 +50,7 @@ def key_of(row: Row) -> str:
     return data_type_of(row[0] and bytes(row[0]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Judging:
     """A message that is being judged."""
 
@@ -54,6 +58,15 @@ class _Judging:
     state: AdmissionState
     """A copy, which the judge changes."""
     verdict: Future[Verdict]
+    parts: deque[Decision] | None = None
+    """What is still to be sent of the decision: pieces of its model, and the rest of it."""
+
+    def next_piece(self) -> Decision | None:
+        """The next piece of the model that was admitted, once judged; None if all have been sent."""
+        if self.parts is None:
+            decision = self.verdict.result().decision
+            self.parts = deque() if decision is None else deque(split(decision))
+        return self.parts.popleft() if len(self.parts) > 1 else None
 
 
 class AdmissionFunction(KeyedProcessFunction):
@@ -117,10 +130,16 @@ class AdmissionFunction(KeyedProcessFunction):
         """Take in what has been judged, activate what is due, and have the next message judged."""
         judging = self._judging.get(data_type)
         if judging is not None and judging.verdict.done():
-            del self._judging[data_type]
             error = judging.verdict.exception()
+            piece = judging.next_piece() if error is None else None
+            if piece is not None:
+                # Until the last is sent the message is pending: after a restart it is judged anew, and all are sent.
+                yield Row(data_type, piece.SerializeToString())
+                self._set_timer(data_type, ctx)
+                return
+            del self._judging[data_type]
             if error is None:
-                yield from self._take_in(data_type, judging, judging.verdict.result())
+                yield from self._take_in(data_type, judging)
             else:
                 # No fault of the model, or there were a verdict: the message waits, and the job goes on scoring.
                 log.error("the message at offset %d cannot be judged now", judging.offset, exc_info=error)
@@ -133,14 +152,15 @@ class AdmissionFunction(KeyedProcessFunction):
                 self._judging[data_type] = self._start(data_type, queue[0])
         self._set_timer(data_type, ctx)
 
-    def _take_in(self, data_type: str, judging: _Judging, verdict: Verdict) -> Iterator[Any]:
+    def _take_in(self, data_type: str, judging: _Judging) -> Iterator[Any]:
+        verdict = judging.verdict.result()
         self._queue(data_type).remove(judging.offset)
         self._pending.remove(judging.offset)
         self._counters.inc("models_no_op", judging.state.no_ops - self._read(data_type).no_ops)
         if verdict.scheduled is not None:
             self._scheduled.put(judging.offset, verdict.scheduled.SerializeToString())
         self._write(data_type, judging.state)
-        yield from self._emit(verdict, data_type)
+        yield from self._emit(verdict, data_type, judging.parts)
 
     def _start(self, data_type: str, offset: int) -> _Judging:
         pending = PendingMessage.FromString(bytes(self._pending.get(offset)))
@@ -165,7 +185,8 @@ class AdmissionFunction(KeyedProcessFunction):
         now = assembly.clock_ms()
         times = []
         if data_type in self._judging:
-            times.append(now + LOOK_EVERY_MS - now % LOOK_EVERY_MS)
+            wait = PIECE_EVERY_MS if self._judging[data_type].parts else LOOK_EVERY_MS
+            times.append(now + wait - now % wait)
         elif self._queue(data_type):
             times.append(max(now + 1, self._not_before_ms.get(data_type, 0)))
         if data_type in self._ticks:
@@ -194,7 +215,8 @@ class AdmissionFunction(KeyedProcessFunction):
     def _position(self, offset: int, timestamp_ms: int) -> LogPosition:
         return LogPosition(topic=self._options.topics.models, offset=offset, timestamp_ms=timestamp_ms)
 
-    def _emit(self, verdict: Verdict, data_type: str) -> Iterator[Any]:
+    def _emit(self, verdict: Verdict, data_type: str, parts: Iterable[Decision] | None = None) -> Iterator[Any]:
+        """Send what follows from a verdict; `parts`: of its decision, if some have been sent already."""
         if verdict.decision is not None:
             now = assembly.clock_ms()
             # As long as an instance may be loading.
@@ -202,7 +224,7 @@ class AdmissionFunction(KeyedProcessFunction):
             self._ticks[data_type] = (last, now + int(self._options.manager_limits.load_s * 1000) + TICK_MS)
             if verdict.decision.HasField("admitted"):
                 self._counters.inc("models_admitted")
-            for part in split(verdict.decision):
+            for part in split(verdict.decision) if parts is None else parts:
                 yield Row(data_type, part.SerializeToString())
         if verdict.rejected is not None:
             self._counters.inc("models_rejected", reason=Reason.Name(verdict.reason))

@@ -12,8 +12,9 @@ from modelserving.configuration import load_data_types
 from modelserving.errors import ModelServingError
 from modelserving.flink import admission as module
 from modelserving.flink import assembly
-from modelserving.flink.admission import RETRY_MS, AdmissionFunction
+from modelserving.flink.admission import PIECE_EVERY_MS, RETRY_MS, AdmissionFunction
 from modelserving.flink.options import JobOptions
+from modelserving.pieces import PIECE_BYTES
 from modelserving.topics import Topics
 from modelserving.versions import STATE_SCHEMA
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -66,47 +67,100 @@ def test_the_state_of_a_later_release_is_not_written_over(monkeypatch: pytest.Mo
     function.close()
 
 
-def test_a_message_that_cannot_be_judged_waits_and_is_judged_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, clock, counted, timers = Gate(), Clock(), list[str](), list[int]()
-    judge = Admission(load_data_types(), gate, lambda _: b"", clock)
-    monkeypatch.setattr(assembly, "sandbox", lambda _: gate)
-    monkeypatch.setattr(assembly, "admission", lambda *_: judge)
-    monkeypatch.setattr(assembly, "clock_ms", clock)
-    counters = SimpleNamespace(in_element=lambda: None, inc=lambda name, *_, **__: counted.append(name))
-    monkeypatch.setattr(module, "Counters", lambda _: counters)
-    options = JobOptions("keyed", "localhost:9092", Topics(), load_data_types(), "test")
-    function = AdmissionFunction(options)
-    states: dict[str, MapState] = {}
-    runtime = SimpleNamespace(
-        get_map_state=lambda descriptor: states.setdefault(descriptor.name, MapState()), get_metrics_group=lambda: None
-    )
-    service = SimpleNamespace(register_processing_time_timer=timers.append)
-    context: Any = SimpleNamespace(get_current_key=lambda: "wine", timer_service=lambda: service)
-    function.open(runtime)
-    emitted = list(function.process_element([example_model("linear.pmml", version="1"), 7, 0], context))
+class Operator:
+    """The operator on states and a clock of its own; `start` is also its restart."""
 
-    def pass_time(ms: int) -> None:
-        clock.now_ms += ms
-        emitted.extend(function.on_timer(clock.now_ms, context))
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate, self.clock = Gate(), Clock()
+        self.counted: list[str] = []
+        self.timers: list[int] = []
+        self.emitted: list[Any] = []
+        self.states: dict[str, MapState] = {}
+        judge = Admission(load_data_types(), self.gate, lambda _: b"", self.clock)
+        counters = SimpleNamespace(in_element=lambda: None, inc=lambda name, *_, **__: self.counted.append(name))
+        monkeypatch.setattr(assembly, "sandbox", lambda _: self.gate)
+        monkeypatch.setattr(assembly, "admission", lambda *_: judge)
+        monkeypatch.setattr(assembly, "clock_ms", self.clock)
+        monkeypatch.setattr(module, "Counters", lambda _: counters)
+        service = SimpleNamespace(register_processing_time_timer=self.timers.append)
+        self._context: Any = SimpleNamespace(get_current_key=lambda: "wine", timer_service=lambda: service)
+        self.start()
 
-    def look() -> bool:
-        pass_time(50)
-        return counted.count("judgements_failed") == 1
+    def start(self) -> None:
+        self.function = AdmissionFunction(JobOptions("keyed", "localhost:9092", Topics(), load_data_types(), "test"))
+        self.function.open(
+            cast(
+                "Any",
+                SimpleNamespace(
+                    get_map_state=lambda descriptor: self.states.setdefault(descriptor.name, MapState()),
+                    get_metrics_group=lambda: None,
+                ),
+            )
+        )
 
-    wait_until(look)
-    gate.away = False
-    assert list(states["pending"]) == [7]
-    assert timers[-1] == pytest.approx(clock.now_ms + RETRY_MS, abs=100)
-    pass_time(RETRY_MS - 1000)
-    assert not function._judging
+    def send(self, message: bytes, offset: int) -> None:
+        self.emitted.extend(self.function.process_element(cast("Any", [message, offset, 0]), self._context))
 
-    def decided() -> list[Decision]:
-        pass_time(1000)
-        rows = [value for value in emitted if not isinstance(value, tuple)]
+    def pass_time(self, ms: int) -> None:
+        self.clock.now_ms += ms
+        self.emitted.extend(self.function.on_timer(self.clock.now_ms, self._context))
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """Those sent so far, and the pieces before them."""
+        rows = [value for value in self.emitted if not isinstance(value, tuple)]
         return [one for one in (Decision.FromString(row[1]) for row in rows) if not one.tick]
 
+
+def test_a_message_that_cannot_be_judged_waits_and_is_judged_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = Operator(monkeypatch)
+    operator.send(example_model("linear.pmml", version="1"), 7)
+
+    def look() -> bool:
+        operator.pass_time(50)
+        return operator.counted.count("judgements_failed") == 1
+
+    wait_until(look)
+    operator.gate.away = False
+    assert list(operator.states["pending"]) == [7]
+    assert operator.timers[-1] == pytest.approx(operator.clock.now_ms + RETRY_MS, abs=100)
+    operator.pass_time(RETRY_MS - 1000)
+    assert not operator.function._judging
+
+    def decided() -> bool:
+        operator.pass_time(1000)
+        return bool(operator.decisions)
+
     wait_until(decided)
-    (decision,) = decided()
-    assert decision.offset == 7
-    assert not states["pending"]
-    function.close()
+    assert [decision.offset for decision in operator.decisions] == [7]
+    assert not operator.states["pending"]
+    operator.function.close()
+
+
+def test_a_large_model_goes_out_piece_by_piece_and_after_a_restart_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = Operator(monkeypatch)
+    operator.gate.away = False
+    model = ModelDescriptor.FromString(example_model("linear.pmml", version="1"))
+    model.data += b" " * (3 * PIECE_BYTES)
+    operator.send(model.SerializeToString(), 7)
+
+    def sent(pieces: int) -> bool:
+        operator.pass_time(PIECE_EVERY_MS)
+        return len(operator.decisions) == pieces
+
+    wait_until(lambda: sent(1))
+    assert sent(2)
+    assert operator.timers[-1] == pytest.approx(operator.clock.now_ms + PIECE_EVERY_MS, abs=PIECE_EVERY_MS)
+    assert list(operator.states["pending"]) == [7]
+    operator.function.close()
+    operator.emitted.clear()
+    operator.start()
+    operator.send(example_model("linear.pmml", version="2"), 8)
+
+    wait_until(lambda: sent(6))
+    *pieces, last, other = operator.decisions
+    assert b"".join(each.piece.data for each in pieces) == model.data
+    assert [each.piece.number for each in pieces] == [0, 1, 2, 3]
+    assert (last.offset, last.admitted.pieces, other.offset) == (7, 4, 8)
+    assert not operator.states["pending"]
+    operator.function.close()
