@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from typing import IO, Any
 
 import cloudpickle
@@ -30,6 +31,14 @@ from modelserving.wire.state_pb2 import Engine
 LARGE_BYTES = 256 * 1024
 """A smaller document is loaded within some hundredths of a second, and is not worth a process."""
 
+_RECURSION_LIMIT = 100_000
+_STACK_BYTES = 512 * 1024**2
+"""Of address space; memory is taken as it is used."""
+_ENDED = (OSError, EOFError, pickle.UnpicklingError)
+
+_Answer = Servable | tuple[Reason, str] | str
+"""The model, with which reason and detail it is refused, or why it cannot be sent."""
+
 
 def is_large(descriptor: ModelDescriptor, engine: Engine) -> bool:
     """Whether a complete model, evaluated by `engine`, is to be loaded beside."""
@@ -43,44 +52,73 @@ def is_large(descriptor: ModelDescriptor, engine: Engine) -> bool:
 class LoadingProcess:
     """Loads models in another process, which is started when it is first needed and ends with the calling thread.
 
-    Used from one thread. A load that is given up leaves thread and process behind.
+    Used from one thread.
+
+    Args:
+        limit_s: a load that takes longer is ended, and its process with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
         self._process: subprocess.Popen[bytes] | None = None
 
     def load(self, descriptor: ModelDescriptor, data_type: DataType, engine: Engine) -> Servable:
-        """What `gate.load_warm` makes of the arguments.
+        """What `gate.load_warm` makes of the arguments; in this process if what it makes cannot be sent.
 
         Raises:
             ModelRejected: the model cannot be loaded.
-            ModelServingError: the process ended meanwhile; the next call starts another one.
+            ModelServingError: it took too long, or the process ended meanwhile, and so did another one that was asked.
         """
-        if self._process is None:
-            command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        requests, answers = _pipe(self._process.stdin), _pipe(self._process.stdout)
+        deadline = time.monotonic() + self._limit_s
+        request = pickle.dumps((descriptor.SerializeToString(), data_type, engine.SerializeToString()))
         try:
-            pickle.dump((descriptor.SerializeToString(), data_type, engine.SerializeToString()), requests)
+            answer = self._ask(request)
+        except _ENDED as error:
+            if time.monotonic() >= deadline:
+                raise ModelServingError(f"it was not loaded within {self._limit_s:g} s") from error
+            answer = self._ask_another(request)
+        if isinstance(answer, str):
+            return load_warm(descriptor, data_type, engine)
+        if isinstance(answer, tuple):
+            raise ModelRejected(*answer)
+        return answer
+
+    def _ask_another(self, request: bytes) -> _Answer:
+        """It is the first to end where memory is short, perhaps long ago, and the model need not be why."""
+        try:
+            return self._ask(request)
+        except _ENDED as error:
+            raise ModelServingError(f"the process that loads models ended: {error}") from error
+
+    def _ask(self, request: bytes) -> _Answer:
+        process = self._process
+        if process is None:
+            command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
+            process = self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        requests, answers = _pipe(process.stdin), _pipe(process.stdout)
+        limit = threading.Timer(self._limit_s, process.kill)
+        limit.start()
+        try:
+            requests.write(request)
             requests.flush()
             # Models hold functions that were made for them, which cloudpickle can write and pickle can read.
-            servable: Servable | None
-            servable, reason, detail = pickle.load(answers)  # noqa: S301 - it comes from the process started here
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
-            self._process.kill()
-            code = self._process.wait()
+            answer: _Answer = pickle.load(answers)  # noqa: S301 - it comes from the process started here
+        except BaseException:
+            # Whatever it is, the rest of the answer must not be taken for the next one.
             self._process = None
-            raise ModelServingError(f"the process that loads models ended with exit code {code}") from error
-        if servable is None:
-            raise ModelRejected(reason, detail)
-        return servable
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            limit.cancel()
+        return answer
 
 
 class LoadingProcesses(threading.local):
-    """A loading process for each thread that loads: one whose load never ends keeps only its own."""
+    """A loading process for each thread that loads."""
 
-    def __init__(self) -> None:
-        self.own = LoadingProcess()
+    def __init__(self, limit_s: float) -> None:
+        self.own = LoadingProcess(limit_s)
 
 
 def main() -> None:
@@ -89,21 +127,34 @@ def main() -> None:
     if os.getppid() != int(sys.argv[1]):  # it ended before the kernel was told
         return
     be_dispensable()
+    # A compiled model is a chain of functions, and is written by a function that calls itself for each.
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    threading.stack_size(_STACK_BYTES)
+    thread = threading.Thread(target=_serve)
+    thread.start()
+    thread.join()
+
+
+def _serve() -> None:
     requests, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes where errors go
     while requests.peek(1):
-        encoded, data_type, engine = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
-        cloudpickle.dump(_loaded(encoded, data_type, engine), answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.write(_answer(*pickle.load(requests)))  # noqa: S301 - it comes from the process that started this
         answers.flush()
         gc.collect()  # a document is full of cycles
 
 
-def _loaded(encoded: bytes, data_type: DataType, engine: bytes) -> tuple[Servable | None, Reason, str]:
+def _answer(encoded: bytes, data_type: DataType, engine: bytes) -> bytes:
+    answer: _Answer
     try:
-        servable = load_warm(ModelDescriptor.FromString(encoded), data_type, Engine.FromString(engine))
+        answer = load_warm(ModelDescriptor.FromString(encoded), data_type, Engine.FromString(engine))
     except ModelRejected as fault:
-        return None, fault.reason, fault.detail
-    return servable, Reason.REASON_UNSPECIFIED, ""
+        answer = fault.reason, fault.detail
+    try:
+        written: bytes = cloudpickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - the worker can load it still
+        return pickle.dumps(f"it cannot be sent: {type(error).__name__}: {error}")
+    return written
 
 
 def _pipe(stream: IO[bytes] | None) -> Any:

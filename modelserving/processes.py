@@ -55,7 +55,7 @@ def be_dispensable() -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     with suppress(OSError):  # where the kernel's settings can only be read
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

@@ -49,7 +49,7 @@ def join(options: JobOptions, context: RuntimeContext) -> Join:
     """The join, for one parallel instance."""
     prepare()
     number = f"{context.get_index_of_this_subtask() + 1}/{context.get_number_of_parallel_subtasks()}"
-    load = _loading(options.data_types)
+    load = _loading(options.data_types, options.manager_limits.load_s)
     return Join(
         topics=options.topics,
         instance=f"{options.join}-join {number}",
@@ -67,9 +67,9 @@ def _newest_models(options: JobOptions) -> dict[str, NewestModel]:
         gate.close()
 
 
-def _loading(data_types: DataTypes) -> Callable[[AdmittedModel], Servable]:
+def _loading(data_types: DataTypes, limit_s: float) -> Callable[[AdmittedModel], Servable]:
     known: set[int] = set()
-    beside = LoadingProcesses()
+    beside = LoadingProcesses(limit_s)
 
     def load(admitted: AdmittedModel) -> Servable:
         descriptor, engine = admitted.descriptor, admitted.engine

@@ -150,7 +150,7 @@ def test_a_large_model_goes_out_piece_by_piece_and_after_a_restart_as_a_whole(mo
 
     wait_until(lambda: sent(1))
     assert sent(2)
-    assert operator.timers[-1] == pytest.approx(operator.clock.now_ms + PIECE_EVERY_MS, abs=PIECE_EVERY_MS)
+    assert operator.clock.now_ms < operator.timers[-1] <= operator.clock.now_ms + PIECE_EVERY_MS
     assert list(operator.states["pending"]) == [7]
     operator.function.close()
     operator.emitted.clear()
