@@ -31,6 +31,8 @@ from modelserving.wire.state_pb2 import Engine
 LARGE_BYTES = 256 * 1024
 """A smaller document is loaded within some hundredths of a second, and is not worth a process."""
 
+MOST_LOADS = 50
+"""Of a process: then another one takes its place, since memory in fragments adds up."""
 _RECURSION_LIMIT = 100_000
 _STACK_BYTES = 512 * 1024**2
 """Of address space; memory is taken as it is used."""
@@ -138,7 +140,9 @@ def main() -> None:
 def _serve() -> None:
     requests, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes where errors go
-    while requests.peek(1):
+    for _ in range(MOST_LOADS):
+        if not requests.peek(1):
+            return
         answers.write(_answer(*pickle.load(requests)))  # noqa: S301 - it comes from the process that started this
         answers.flush()
         gc.collect()  # a document is full of cycles

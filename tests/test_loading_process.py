@@ -15,7 +15,7 @@ import pytest
 from modelserving.configuration import load_data_types
 from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.gate import load_warm
-from modelserving.loading_process import LARGE_BYTES, LoadingProcess, is_large
+from modelserving.loading_process import LARGE_BYTES, MOST_LOADS, LoadingProcess, is_large
 from modelserving.processes import NICENESS
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.servable import Scores
@@ -90,6 +90,15 @@ def test_one_that_was_killed_while_it_was_idle_is_replaced(process: LoadingProce
     before.send_signal(signal.SIGKILL)
     assert process.load(model, WINE, VECTORISED).engine == VectorisedServable.engine
     assert [each.pid for each in loaders()] != [before.pid]
+
+
+def test_another_takes_its_place_after_many_loads(process: LoadingProcess) -> None:
+    model = pmml((EXAMPLES / "tree.pmml").read_bytes())
+    pids = set()
+    for _ in range(MOST_LOADS + 1):
+        process.load(model, WINE, VECTORISED)
+        pids.update(each.pid for each in loaders() if each.status() != psutil.STATUS_ZOMBIE)
+    assert len(pids) == 2
 
 
 def test_a_load_that_takes_too_long_is_ended() -> None:
