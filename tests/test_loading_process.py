@@ -94,7 +94,7 @@ def test_one_that_was_killed_while_it_was_idle_is_replaced(process: LoadingProce
 
 def test_another_takes_its_place_after_many_loads(process: LoadingProcess) -> None:
     model = pmml((EXAMPLES / "tree.pmml").read_bytes())
-    pids = set()
+    pids: set[int] = set()
     for _ in range(MOST_LOADS + 1):
         process.load(model, WINE, VECTORISED)
         pids.update(each.pid for each in loaders() if each.status() != psutil.STATUS_ZOMBIE)
