@@ -8,6 +8,7 @@ from it is the compiled model. Only admitted documents are loaded there, and a d
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import pickle
 import subprocess
@@ -21,12 +22,14 @@ import cloudpickle
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.gate import load_warm
-from modelserving.processes import be_dispensable, die_with_parent
+from modelserving.processes import be_dispensable, end_with
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.servable import Servable
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.state_pb2 import Engine
+
+log = logging.getLogger(__name__)
 
 LARGE_BYTES = 256 * 1024
 """A smaller document is loaded within some hundredths of a second, and is not worth a process."""
@@ -51,10 +54,8 @@ def is_large(descriptor: ModelDescriptor, engine: Engine) -> bool:
     )
 
 
-class LoadingProcess:
-    """Loads models in another process, which is started when it is first needed and ends with the calling thread.
-
-    Used from one thread.
+class LoadingProcess(threading.local):
+    """Loads models in another process: each calling thread's own, started when it first needs it, ending with it.
 
     Args:
         limit_s: a load that takes longer is ended, and its process with it.
@@ -80,6 +81,7 @@ class LoadingProcess:
                 raise ModelServingError(f"it was not loaded within {self._limit_s:g} s") from error
             answer = self._ask_another(request)
         if isinstance(answer, str):
+            log.warning("a model is loaded where records are scored: %s", answer)
             return load_warm(descriptor, data_type, engine)
         if isinstance(answer, tuple):
             raise ModelRejected(*answer)
@@ -116,18 +118,9 @@ class LoadingProcess:
         return answer
 
 
-class LoadingProcesses(threading.local):
-    """A loading process for each thread that loads."""
-
-    def __init__(self, limit_s: float) -> None:
-        self.own = LoadingProcess(limit_s)
-
-
 def main() -> None:
     """Load what is asked for on standard input, for the process given, until it closes its end."""
-    die_with_parent()
-    if os.getppid() != int(sys.argv[1]):  # it ended before the kernel was told
-        return
+    end_with(int(sys.argv[1]))
     be_dispensable()
     # A compiled model is a chain of functions, and is written by a function that calls itself for each.
     sys.setrecursionlimit(_RECURSION_LIMIT)

@@ -26,6 +26,13 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end_with(parent: int) -> None:
+    """Have this process end when `parent`, which started it, ends; at once (`SystemExit`) if it has ended already."""
+    die_with_parent()
+    if os.getppid() != parent:  # it ended before the kernel was told
+        sys.exit()
+
+
 def die_with_parent_and_grandparent() -> None:
     """Have this process end, by force, when its parent ends or the one that started its parent (Linux)."""
     if sys.platform == "linux":

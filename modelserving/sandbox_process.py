@@ -15,7 +15,7 @@ from modelserving.data_types import DataTypes
 from modelserving.errors import ModelRejected
 from modelserving.gate import GateLimits, Phase
 from modelserving.locations import ModelSources
-from modelserving.processes import be_dispensable, die_with_parent, running_s
+from modelserving.processes import be_dispensable, end_with, running_s
 from modelserving.sandbox_messages import Channel, Kind
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Rejected
@@ -69,9 +69,7 @@ class _Tries:
 def main() -> None:
     """Answer requests on the socket given as file descriptor, for the process given, until it closes its end."""
     descriptor, parent = (int(argument) for argument in sys.argv[1:])
-    die_with_parent()
-    if os.getppid() != parent:  # it ended before the kernel was told
-        return
+    end_with(parent)
     be_dispensable()  # what a model may take is counted without the time that it waits for a processor
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)

@@ -14,7 +14,7 @@ from modelserving.flink.options import JobOptions
 from modelserving.flink.worker import prepare
 from modelserving.gate import load_warm
 from modelserving.join import Join
-from modelserving.loading_process import LoadingProcesses, is_large
+from modelserving.loading_process import LoadingProcess, is_large
 from modelserving.manager import ServableManager
 from modelserving.model_history import NewestModel
 from modelserving.model_log import message_at, newest_models_once
@@ -69,13 +69,13 @@ def _newest_models(options: JobOptions) -> dict[str, NewestModel]:
 
 def _loading(data_types: DataTypes, limit_s: float) -> Callable[[AdmittedModel], Servable]:
     known: set[int] = set()
-    beside = LoadingProcesses(limit_s)
+    beside = LoadingProcess(limit_s)
 
     def load(admitted: AdmittedModel) -> Servable:
         descriptor, engine = admitted.descriptor, admitted.engine
         data_type = data_types[descriptor.dataType]
         if is_large(descriptor, engine):
-            return beside.own.load(descriptor, data_type, engine)
+            return beside.load(descriptor, data_type, engine)
         servable = load_warm(descriptor, data_type, engine)
         if descriptor.modeltype not in known:
             known.add(descriptor.modeltype)

@@ -161,10 +161,8 @@ def _tree(data: bytes) -> ET.Element:
         raise ModelRejected(Reason.UNLOADABLE, f"not well-formed XML ({error}); correct the model's type") from error
     except (LookupError, ValueError) as error:
         raise _encoding(error) from error
-    local: dict[str, str] = {}
     for element in root.iter():
-        tag = element.tag
-        element.tag = local.get(tag) or local.setdefault(tag, tag.rpartition("}")[2])
+        element.tag = element.tag.rpartition("}")[2]
         for attribute in [name for name in element.keys() if name[0] == "{"]:  # noqa: SIM118 - no copy of them is made
             del element.attrib[attribute]
     level = [root]

@@ -195,11 +195,10 @@ class _Block:
             ranges &= np.bitwise_and.accumulate(keep[::-1], axis=0)[::-1]
             above = [(row + 1, starts[each], starts[each + 1]) for each in (LOW, STOP)]
             ranges &= np.bitwise_and.accumulate(self._kept(ranges.shape, above), axis=0)
-            none = np.zeros_like(row)
-            refused = [
-                (none[missing != each], *(starts[each + side][missing != each] for side in (0, 1)))
-                for each in (LOW, HIGH, STOP)
-            ]
+            refused = []
+            for each in (LOW, HIGH, STOP):
+                others = np.flatnonzero(missing != each)
+                refused.append((np.zeros_like(others), starts[each][others], starts[each + 1][others]))
             every &= self._kept(every.shape, refused)
 
     def _rule_out_choice(self, choice: Choice, axis: Axis, masks: _Masks, word: int) -> None:
