@@ -14,6 +14,7 @@ from modelserving.model_history import NewestModel
 from modelserving.outgoing import Outgoing
 from modelserving.pieces import Pieces, PieceStore, forget
 from modelserving.scoring import reject_all, score
+from modelserving.statistics.deltas import BatchTally
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason
@@ -68,13 +69,15 @@ class Join:
         yield from self._take_events()
 
     def on_batch(self, batch: TypedBatch, store: ModelStore) -> Iterator[Outgoing]:
-        """Score one batch; every record of it leaves as a result or as a rejected record."""
+        """Score one batch; every record of it leaves as a result or as a rejected record, and is counted."""
         live = self._manager.live(batch.data_type) or self._learn(batch.data_type, store)
+        tally = BatchTally(batch.data_type, None if live is None else live.descriptor)
         if live is None:
             detail = f"no model serves data type {batch.data_type!r}; publish one"
-            yield reject_all(batch, self._topics.records, Reason.NO_MODEL, detail, self._clock_us)
+            yield reject_all(batch, self._topics.records, Reason.NO_MODEL, detail, self._clock_us, tally=tally)
         else:
-            yield from score(batch, self._topics.records, live.servable, live.version, self._clock_us)
+            yield from score(batch, self._topics.records, live.servable, live.version, self._clock_us, tally=tally)
+        yield tally.outgoing()
         yield from self._take_events()
 
     def close(self) -> None:

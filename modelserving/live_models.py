@@ -27,7 +27,14 @@ class LiveModel:
 def live_model(admitted: AdmittedModel, servable: Servable) -> LiveModel:
     """A loaded model, ready for the cache."""
     given = admitted.descriptor
-    known = ModelDescriptor(name=given.name, dataType=given.dataType, version=given.version, sha256=given.sha256)
+    known = ModelDescriptor(
+        name=given.name,
+        description=given.description,
+        dataType=given.dataType,
+        modeltype=given.modeltype,
+        version=given.version,
+        sha256=given.sha256,
+    )
     version = ModelVersion(given.name, given.version, given.sha256)
     return LiveModel(admitted.offset, version, servable, known, memory_bytes(given))
 

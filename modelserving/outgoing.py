@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from modelserving.arrow import byte_strings
 
-Role = Literal["results", "rejected-records", "rejected-models", "model-events"]
+Role = Literal["results", "rejected-records", "rejected-models", "model-events", "serving-stats", "stats-deltas"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Outgoing:
     """n messages for one topic."""
 
     role: Role
-    """Which topic: its name without prefix."""
+    """Which topic: its name without prefix; but `stats-deltas` go to the job's own aggregator."""
     keys: pa.Array
     """(n,) binary; null for no key."""
     values: pa.Array

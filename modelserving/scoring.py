@@ -14,6 +14,7 @@ from modelserving.outgoing import Outgoing
 from modelserving.rejections import reject, rejected_records
 from modelserving.results import encode_results
 from modelserving.servable import ModelVersion, RecordFailure, Scores, Servable
+from modelserving.statistics.deltas import BatchTally
 from modelserving.wire.serving_pb2 import Reason
 
 T = TypeVar("T", bound=np.generic)
@@ -24,22 +25,28 @@ Clock = Callable[[], int]
 _LONGEST_DETAIL = 500
 
 
-def score(typed: TypedBatch, topic: str, servable: Servable, model: ModelVersion, clock_us: Clock) -> list[Outgoing]:
+def score(
+    typed: TypedBatch, topic: str, servable: Servable, model: ModelVersion, clock_us: Clock, *, tally: BatchTally
+) -> list[Outgoing]:
     """Score a batch of records of `topic`: results, and rejected records if there are any.
 
     Where the model raises on a batch, the batch is halved until the records that it raises on stand alone; they are
-    rejected as MODEL_FAILED, as are those whose answer is not finite.
+    rejected as MODEL_FAILED, as are those whose answer is not finite. `tally` counts what becomes of each.
     """
     outgoing: list[Outgoing] = []
     failures: list[RecordFailure] = []
     records = typed.records
+    begun_us = clock_us()
     for start, scores in _attempts(servable, typed.batch, 0, failures):
-        part = records.slice(start, scores.rows)
+        scored_us = clock_us()
+        tally.computed(scored_us - begun_us)
+        part, features = records.slice(start, scores.rows), typed.batch.slice(start, scores.rows)
         failed = scores.unanswered()
         if failed:
             failures.extend(RecordFailure(start + f.row, f.reason, f.detail) for f in failed)
             keep = np.setdiff1d(np.arange(scores.rows), [failure.row for failure in failed])
-            part, scores = part.take(pa.array(keep)), _take(scores, keep)  # noqa: PLW2901
+            part, features = part.take(pa.array(keep)), features.take(pa.array(keep))
+            scores = _take(scores, keep)  # noqa: PLW2901
         if scores.rows:
             results = encode_results(
                 part,
@@ -48,18 +55,24 @@ def score(typed: TypedBatch, topic: str, servable: Servable, model: ModelVersion
                 data_type=typed.data_type,
                 model=model,
                 received_us=typed.received_us,
-                now_us=clock_us(),
+                now_us=scored_us,
             )
             outgoing.append(results)
+            tally.served(part, features, scores, scored_us)
+        begun_us = clock_us()
     if failures:
         failures.sort(key=lambda failure: failure.row)
+        tally.rejected(failures)
         outgoing.append(reject(rejected_records(records, failures, topic, typed.data_type, model), clock_us))
     return outgoing
 
 
-def reject_all(typed: TypedBatch, topic: str, reason: Reason, detail: str, clock_us: Clock) -> Outgoing:
+def reject_all(
+    typed: TypedBatch, topic: str, reason: Reason, detail: str, clock_us: Clock, *, tally: BatchTally
+) -> Outgoing:
     """Reject every record of a batch for the same reason."""
     failures = [RecordFailure(row, reason, detail) for row in range(typed.batch.num_rows)]
+    tally.rejected(failures)
     return reject(rejected_records(typed.records, failures, topic, typed.data_type), clock_us)
 
 

@@ -77,16 +77,19 @@ class Topics:
         return f"{self.prefix}model-events"
 
     @property
+    def serving_stats(self) -> str:
+        """Totals of what was served; compacted."""
+        return f"{self.prefix}serving-stats"
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Those that the job writes."""
+        return self.results, self.rejected_records, self.rejected_models, self.model_events, self.serving_stats
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """All six."""
-        return (
-            self.models,
-            self.records,
-            self.results,
-            self.rejected_records,
-            self.rejected_models,
-            self.model_events,
-        )
+        """All seven."""
+        return self.models, self.records, *self.written
 
 
 def create(bootstrap_servers: str, topics: Topics, partitions: int) -> None:
@@ -173,4 +176,6 @@ def _specification(name: str, topics: Topics, partitions: int) -> dict[str, Any]
     }
     if name == topics.models:
         configuration |= {"retention.ms": "-1", "retention.bytes": "-1"}
+    if name == topics.serving_stats:
+        configuration |= {"cleanup.policy": "compact"}
     return {"num_partitions": 1 if name == topics.models else partitions, "configs": configuration}

@@ -24,6 +24,7 @@ def test_models_have_one_partition_and_the_others_as_many_as_asked(broker: Local
         topics.rejected_records: PARTITIONS,
         topics.rejected_models: PARTITIONS,
         topics.model_events: PARTITIONS,
+        topics.serving_stats: PARTITIONS,
     }
     topics_module.check(broker.bootstrap_servers, topics)
 

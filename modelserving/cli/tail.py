@@ -19,13 +19,15 @@ from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
+from modelserving.wire.stats_pb2 import ServingStats
 
+WHAT = ("results", "rejected-records", "rejected-models", "models", "model-events", "serving-stats")
 POLL_MS = 500
 BYTES_SHOWN = 16
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["results", "rejected-records", "rejected-models", "models", "model-events"]))
+@click.argument("what", type=click.Choice(WHAT))
 @click.option("--max", "limit", type=click.IntRange(min=1), help="End after so many messages.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole, instead of a summary.")
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest message, not with the next one to come.")
@@ -140,12 +142,25 @@ def _model(message: Any) -> str:
     return f"{message.dataType}: {name}, {kind}{created}  {model}"
 
 
+def _stats(message: Any) -> str:
+    name = " ".join(filter(None, (message.name, message.model_version))) or "(no model)"
+    rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(message.rejected.items()))
+    latency = message.latency_ms
+    parts = [f"{message.served} served"]
+    if latency.count:
+        parts.append(f"latency p50 {latency.p50:.4g} ms, p99 {latency.p99:.4g} ms")
+    if rejected:
+        parts.append(f"rejected: {rejected}")
+    return f"{_time(message.updated_ms)}  {message.data_type or '(unknown)'}: {name}  {'; '.join(parts)}"
+
+
 _KINDS: dict[str, tuple[type[Message], Callable[[Any], str]]] = {
     "results": (ServingResult, _result),
     "rejected-records": (Rejected, _rejected),
     "rejected-models": (Rejected, _rejected),
     "models": (ModelDescriptor, _model),
     "model-events": (ModelEvent, _event),
+    "serving-stats": (ServingStats, _stats),
 }
 
 

@@ -10,11 +10,14 @@ from pyflink.datastream import KeyedCoProcessFunction, OutputTag, ProcessFunctio
 
 from modelserving.decoding import Decoder, TypedBatch
 from modelserving.flink import assembly, rows
+from modelserving.flink.metrics import Metrics
 from modelserving.flink.options import JobOptions
 from modelserving.flink.state import MapModelStore, models_descriptor
 from modelserving.flink.worker import prepare
+from modelserving.outgoing import Outgoing
 from modelserving.packing import unpack_records
 from modelserving.rejections import reject
+from modelserving.statistics.deltas import rejected_deltas
 
 
 def undecodable_records_tag() -> OutputTag:
@@ -31,14 +34,16 @@ class DecodeFunction(ProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare()
         self._decoder = Decoder(self._options.data_types, self._options.topics.records)
+        self._metrics = Metrics(runtime_context.get_metrics_group())
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
         decoded = self._decoder.decode(unpack_records(bytes(value[0])), assembly.clock_us())
         for batch in decoded.batches:
             yield Row(batch.data_type, batch.to_ipc())
         if decoded.rejected:
-            outgoing = reject(decoded.rejected, assembly.clock_us)
-            yield undecodable_records_tag(), rows.outgoing_row(outgoing, self._options.topics)
+            for outgoing in (reject(decoded.rejected, assembly.clock_us), rejected_deltas(decoded.rejected)):
+                self._metrics.count(outgoing)
+                yield undecodable_records_tag(), rows.outgoing_row(outgoing, self._options.topics)
 
 
 class KeyedJoin(KeyedCoProcessFunction):
@@ -50,14 +55,19 @@ class KeyedJoin(KeyedCoProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         self._join = assembly.join(self._options, runtime_context)
         self._store = MapModelStore(runtime_context.get_map_state(models_descriptor()))
+        self._metrics = Metrics(runtime_context.get_metrics_group())
 
     def process_element1(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
         for outgoing in self._join.on_batch(TypedBatch.from_ipc(bytes(value)), self._store):
-            yield rows.outgoing_row(outgoing, self._options.topics)
+            yield self._row(outgoing)
 
     def process_element2(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
         for outgoing in self._join.on_decision(bytes(value), self._store):
-            yield rows.outgoing_row(outgoing, self._options.topics)
+            yield self._row(outgoing)
 
     def close(self) -> None:
         self._join.close()
+
+    def _row(self, outgoing: Outgoing) -> Row:
+        self._metrics.count(outgoing)
+        return rows.outgoing_row(outgoing, self._options.topics)

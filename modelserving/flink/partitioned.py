@@ -9,10 +9,13 @@ from pyflink.datastream import CoFlatMapFunction, RuntimeContext
 
 from modelserving.decoding import Decoder
 from modelserving.flink import assembly, rows
+from modelserving.flink.metrics import Metrics
 from modelserving.flink.options import JobOptions
 from modelserving.join import ModelStore
+from modelserving.outgoing import Outgoing
 from modelserving.packing import unpack_records
 from modelserving.rejections import reject
+from modelserving.statistics.deltas import rejected_deltas
 
 
 class PartitionedJoin(CoFlatMapFunction):
@@ -26,19 +29,24 @@ class PartitionedJoin(CoFlatMapFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         self._decoder = Decoder(self._options.data_types, self._options.topics.records)
         self._join = assembly.join(self._options, runtime_context)
+        self._metrics = Metrics(runtime_context.get_metrics_group())
 
     def flat_map1(self, value: Row) -> Iterator[Row]:
-        topics = self._options.topics
         decoded = self._decoder.decode(unpack_records(bytes(value[0])), assembly.clock_us())
         for batch in decoded.batches:
             for outgoing in self._join.on_batch(batch, self.store):
-                yield rows.outgoing_row(outgoing, topics)
+                yield self._row(outgoing)
         if decoded.rejected:
-            yield rows.outgoing_row(reject(decoded.rejected, assembly.clock_us), topics)
+            yield self._row(reject(decoded.rejected, assembly.clock_us))
+            yield self._row(rejected_deltas(decoded.rejected))
 
     def flat_map2(self, value: Row) -> Iterator[Row]:
         for outgoing in self._join.on_decision(bytes(value[1]), self.store):
-            yield rows.outgoing_row(outgoing, self._options.topics)
+            yield self._row(outgoing)
 
     def close(self) -> None:
         self._join.close()
+
+    def _row(self, outgoing: Outgoing) -> Row:
+        self._metrics.count(outgoing)
+        return rows.outgoing_row(outgoing, self._options.topics)

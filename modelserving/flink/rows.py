@@ -12,6 +12,9 @@ from modelserving.topics import Topics
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
+STATS_DELTAS = ""
+"""What stands in the place of a topic for deltas, which stay in the job."""
+
 
 def batch_type() -> Any:
     """One decoded batch: data type, Arrow IPC message."""
@@ -30,4 +33,5 @@ def outgoing_type() -> Any:
 
 def outgoing_row(outgoing: Outgoing, topics: Topics) -> Row:
     """A row of `outgoing_type`."""
-    return Row(getattr(topics, outgoing.role.replace("-", "_")), pack_messages(outgoing))
+    topic = STATS_DELTAS if outgoing.role == "stats-deltas" else getattr(topics, outgoing.role.replace("-", "_"))
+    return Row(topic, pack_messages(outgoing))

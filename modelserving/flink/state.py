@@ -33,6 +33,11 @@ def scheduled_descriptor() -> MapStateDescriptor:
     return MapStateDescriptor("scheduled", Types.LONG(), BYTES)
 
 
+def statistics_descriptor() -> MapStateDescriptor:
+    """What the aggregator of statistics keeps: data type and model version → `StatsState`."""
+    return MapStateDescriptor("statistics", Types.STRING(), BYTES)
+
+
 class MapModelStore:
     """`ModelStore` over a Flink map state: keyed, broadcast, or its read-only view."""
 

@@ -59,7 +59,7 @@ def outputs_table(options: JobOptions) -> str:
     topics = options.topics
     sink = {
         "connector": "kafka",
-        "topic": ";".join((topics.results, topics.rejected_records, topics.rejected_models, topics.model_events)),
+        "topic": ";".join(topics.written),
         "properties.bootstrap.servers": options.bootstrap_servers,
         "properties.max.request.size": str(MAX_REJECTED_BYTES),
         "properties.linger.ms": "2",

@@ -1,8 +1,8 @@
 """The dataflow of the serving job.
 
 record_log → batches ─┬─ keyed: decode, key by data type ─┐
-                      └─ partitioned: rebalance ──────────┴→ join → outputs
-model_log → admission (keyed by data type) ── decisions ──────┘
+                      └─ partitioned: rebalance ──────────┴→ join ─┬───────────────→ outputs
+model_log → admission (keyed by data type) ── decisions ──────┘    └→ statistics ──────┘
                  └─ rejected models, events → outputs
 """
 
@@ -21,6 +21,7 @@ from modelserving.flink.keying import keyed_by_first
 from modelserving.flink.options import JobOptions
 from modelserving.flink.partitioned import PartitionedJoin
 from modelserving.flink.state import models_descriptor
+from modelserving.flink.statistics import GATHERED_S, StatisticsFunction, bucket_of
 from modelserving.flink.uids import set_uids
 
 _FUNCTIONS = {
@@ -39,7 +40,8 @@ def build(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, opt
     decisions, messages = _admission(table, options)
     batches = _batches(stream, table, options)
     join = _keyed_join if options.join == "keyed" else _partitioned_join
-    _write(table, messages.union(*join(batches, decisions, options)))
+    outgoing = messages.union(*join(batches, decisions, options))
+    _write(table, outgoing, _statistics(table, outgoing, options))
     set_uids(stream._j_stream_execution_environment.getTransformations())
 
 
@@ -101,12 +103,41 @@ def _partitioned_join(batches: DataStream, decisions: DataStream, options: JobOp
     return [joined]
 
 
-def _write(table: StreamTableEnvironment, outgoing: DataStream) -> None:
+def _statistics(table: StreamTableEnvironment, outgoing: DataStream, options: JobOptions) -> DataStream:
+    """Totals, of the deltas among what the joins emit.
+
+    The JVM picks the deltas out and gathers those of a second: as a side output of the joins each of them would cross
+    into Python for itself, twice.
+    """
+    table.create_temporary_view("emitted", table.from_data_stream(outgoing))
+    table.execute_sql(f"""
+        CREATE TEMPORARY VIEW stats_deltas AS
+        SELECT record_key, record_value, PROCTIME() AS processing_time
+        FROM emitted, LATERAL TABLE(unpack_messages(messages)) WHERE topic = '{rows.STATS_DELTAS}'
+    """)  # noqa: S608 - nothing of it comes from outside
+    gathered = table.to_data_stream(
+        table.sql_query(f"""
+        SELECT CAST(record_key AS STRING), ARRAY_AGG(record_value)
+        FROM TABLE(TUMBLE(TABLE stats_deltas, DESCRIPTOR(processing_time), INTERVAL '{GATHERED_S}' SECOND))
+        GROUP BY record_key, window_start, window_end
+    """)  # noqa: S608
+    )
+    set_uids([gathered._j_data_stream.getTransformation()], after_union="statistics")
+    keyed = gathered.key_by(bucket_of, key_type=Types.STRING())
+    return (
+        keyed.process(StatisticsFunction(options), output_type=rows.outgoing_type())
+        .name("statistics")
+        .uid("statistics")
+    )
+
+
+def _write(table: StreamTableEnvironment, outgoing: DataStream, statistics: DataStream) -> None:
     """Unnest the arrays in the JVM and write each message to its topic."""
-    table.create_temporary_view("outgoing", table.from_data_stream(outgoing))
+    table.create_temporary_view("outgoing", table.from_data_stream(outgoing.union(statistics)))
     statements = table.create_statement_set()
-    statements.add_insert_sql("""
+    statements.add_insert_sql(f"""
         INSERT INTO outputs
         SELECT topic, record_key, record_value FROM outgoing, LATERAL TABLE(unpack_messages(messages))
-    """)
+        WHERE topic <> '{rows.STATS_DELTAS}'
+    """)  # noqa: S608
     statements.attach_as_datastream()

@@ -14,8 +14,12 @@ _VIRTUAL = {"PartitionTransformation", "SideOutputTransformation", "UnionTransfo
 _PLAN_COUNTER = re.compile(r"\[\d+\]")
 
 
-def set_uids(transformations: Any) -> None:
+def set_uids(transformations: Any, after_union: str = "union") -> None:
     """Give every transformation reachable from `transformations` (a Java list) a uid, where none is set.
+
+    Args:
+        transformations: what is set already stays, so a branch can be named apart, before all others.
+        after_union: the owner of what follows a union.
 
     Raises:
         ValueError: two operators would get the same uid.
@@ -27,7 +31,7 @@ def set_uids(transformations: Any) -> None:
         kind = transformation.getClass().getSimpleName()
         if kind in _VIRTUAL:
             # What follows a union belongs to none of its inputs: those may change, its state must not.
-            labels[transformation.getId()] = ("union", "out") if kind == "UnionTransformation" else inputs[0]
+            labels[transformation.getId()] = (after_union, "out") if kind == "UnionTransformation" else inputs[0]
             continue
         uid = transformation.getUid()
         if uid is None:

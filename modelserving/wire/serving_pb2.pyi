@@ -36,6 +36,7 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVING: _ClassVar[EventKind]
     REPLACED: _ClassVar[EventKind]
     RETIRED: _ClassVar[EventKind]
+    DRIFT: _ClassVar[EventKind]
 REASON_UNSPECIFIED: Reason
 MALFORMED: Reason
 UNKNOWN_DATA_TYPE: Reason
@@ -61,6 +62,7 @@ LOAD_FAILED: EventKind
 SERVING: EventKind
 REPLACED: EventKind
 RETIRED: EventKind
+DRIFT: EventKind
 
 class LogPosition(_message.Message):
     __slots__ = ("topic", "partition", "offset", "timestamp_ms")

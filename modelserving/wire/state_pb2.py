@@ -13,31 +13,58 @@ _sym_db = _symbol_database.Default()
 
 
 from modelserving.wire import model_pb2 as model__pb2
+from modelserving.wire import stats_pb2 as stats__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstate.proto\x12\x12modelserving.state\x1a\x0bmodel.proto\"\x8e\x01\n\rAdmittedModel\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x31\n\ndescriptor\x18\x02 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06pieces\x18\x03 \x01(\x05\x12*\n\x06\x65ngine\x18\x04 \x01(\x0b\x32\x1a.modelserving.state.Engine\"&\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\":\n\nModelPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x99\x01\n\x0cServingState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x32\n\x07serving\x18\x02 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x34\n\tlast_good\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0f\n\x07\x64\x65\x63ided\x18\x04 \x01(\x03\"\x8a\x01\n\x0cKnownVersion\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x15\n\ractivation_ms\x18\x06 \x01(\x03\x12\x0f\n\x07retired\x18\x07 \x01(\x08\"\xfb\x01\n\x0e\x41\x64missionState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x16\n\x0e\x61pplied_offset\x18\x02 \x01(\x03\x12.\n\x07serving\x18\x03 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06no_ops\x18\x04 \x01(\x03\x12\x32\n\x08versions\x18\x05 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x33\n\tscheduled\x18\x06 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x18\n\x10last_good_offset\x18\x07 \x01(\x03\"7\n\x0ePendingMessage\x12\x14\n\x0ctimestamp_ms\x18\x01 \x01(\x03\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"\xe0\x01\n\x08\x44\x65\x63ision\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12\x33\n\x08\x61\x64mitted\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12/\n\x07retired\x18\x05 \x01(\x0b\x32\x1e.modelserving.state.Retirement\x12\x0c\n\x04tick\x18\x06 \x01(\x08\x12-\n\x05piece\x18\x07 \x01(\x0b\x32\x1e.modelserving.state.ModelPiece\"<\n\nRetirement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07serving\x18\x03 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstate.proto\x12\x12modelserving.state\x1a\x0bmodel.proto\x1a\x0bstats.proto\"\x8e\x01\n\rAdmittedModel\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x31\n\ndescriptor\x18\x02 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06pieces\x18\x03 \x01(\x05\x12*\n\x06\x65ngine\x18\x04 \x01(\x0b\x32\x1a.modelserving.state.Engine\"&\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\":\n\nModelPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x99\x01\n\x0cServingState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x32\n\x07serving\x18\x02 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x34\n\tlast_good\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0f\n\x07\x64\x65\x63ided\x18\x04 \x01(\x03\"\x8a\x01\n\x0cKnownVersion\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x15\n\ractivation_ms\x18\x06 \x01(\x03\x12\x0f\n\x07retired\x18\x07 \x01(\x08\"\xfb\x01\n\x0e\x41\x64missionState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x16\n\x0e\x61pplied_offset\x18\x02 \x01(\x03\x12.\n\x07serving\x18\x03 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06no_ops\x18\x04 \x01(\x03\x12\x32\n\x08versions\x18\x05 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x33\n\tscheduled\x18\x06 \x03(\x0b\x32 .modelserving.state.KnownVersion\x12\x18\n\x10last_good_offset\x18\x07 \x01(\x03\"7\n\x0ePendingMessage\x12\x14\n\x0ctimestamp_ms\x18\x01 \x01(\x03\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"\xe0\x01\n\x08\x44\x65\x63ision\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12\x33\n\x08\x61\x64mitted\x18\x03 \x01(\x0b\x32!.modelserving.state.AdmittedModel\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12/\n\x07retired\x18\x05 \x01(\x0b\x32\x1e.modelserving.state.Retirement\x12\x0c\n\x04tick\x18\x06 \x01(\x08\x12-\n\x05piece\x18\x07 \x01(\x0b\x32\x1e.modelserving.state.ModelPiece\"<\n\nRetirement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07serving\x18\x03 \x01(\x03\"\xce\x03\n\nStatsDelta\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1d.modelserving.ModelDescriptor\x12\x0e\n\x06served\x18\x04 \x01(\x03\x12>\n\x08rejected\x18\x05 \x03(\x0b\x32,.modelserving.state.StatsDelta.RejectedEntry\x12\x10\n\x08\x66irst_ms\x18\x06 \x01(\x03\x12\x0f\n\x07last_ms\x18\x07 \x01(\x03\x12\x10\n\x08score_us\x18\x08 \x01(\x03\x12\x14\n\x0clatencies_ms\x18\t \x03(\x03\x12\x16\n\x0elatency_counts\x18\n \x03(\x03\x12:\n\x06labels\x18\x0b \x03(\x0b\x32*.modelserving.state.StatsDelta.LabelsEntry\x12\x10\n\x08\x66\x65\x61tures\x18\x0c \x03(\t\x12\x0e\n\x06sample\x18\r \x01(\x0c\x1a/\n\rRejectedEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"w\n\nStatsState\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12*\n\x06totals\x18\x02 \x01(\x0b\x32\x1a.modelserving.ServingStats\x12-\n\x05\x64rift\x18\x03 \x01(\x0b\x32\x1e.modelserving.state.DriftState\"\xad\x02\n\nDriftState\x12\x10\n\x08\x66\x65\x61tures\x18\x01 \x03(\t\x12\x18\n\x10reference_sample\x18\x02 \x01(\x0c\x12+\n\treference\x18\x03 \x03(\x0b\x32\x18.modelserving.state.Bins\x12M\n\x10reference_labels\x18\x04 \x03(\x0b\x32\x33.modelserving.state.DriftState.ReferenceLabelsEntry\x12\x30\n\x07minutes\x18\x05 \x03(\x0b\x32\x1f.modelserving.state.DriftMinute\x12\r\n\x05means\x18\x06 \x03(\x01\x1a\x36\n\x14ReferenceLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"%\n\x04\x42ins\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x03\"\xaa\x01\n\x0b\x44riftMinute\x12\x0e\n\x06minute\x18\x01 \x01(\x03\x12\x0f\n\x07records\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ounts\x18\x03 \x03(\x03\x12;\n\x06labels\x18\x04 \x03(\x0b\x32+.modelserving.state.DriftMinute.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADMITTEDMODEL']._serialized_start=49
-  _globals['_ADMITTEDMODEL']._serialized_end=191
-  _globals['_ENGINE']._serialized_start=193
-  _globals['_ENGINE']._serialized_end=231
-  _globals['_MODELPIECE']._serialized_start=233
-  _globals['_MODELPIECE']._serialized_end=291
-  _globals['_SERVINGSTATE']._serialized_start=294
-  _globals['_SERVINGSTATE']._serialized_end=447
-  _globals['_KNOWNVERSION']._serialized_start=450
-  _globals['_KNOWNVERSION']._serialized_end=588
-  _globals['_ADMISSIONSTATE']._serialized_start=591
-  _globals['_ADMISSIONSTATE']._serialized_end=842
-  _globals['_PENDINGMESSAGE']._serialized_start=844
-  _globals['_PENDINGMESSAGE']._serialized_end=899
-  _globals['_DECISION']._serialized_start=902
-  _globals['_DECISION']._serialized_end=1126
-  _globals['_RETIREMENT']._serialized_start=1128
-  _globals['_RETIREMENT']._serialized_end=1188
+  _globals['_STATSDELTA_REJECTEDENTRY']._loaded_options = None
+  _globals['_STATSDELTA_REJECTEDENTRY']._serialized_options = b'8\001'
+  _globals['_STATSDELTA_LABELSENTRY']._loaded_options = None
+  _globals['_STATSDELTA_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_DRIFTSTATE_REFERENCELABELSENTRY']._loaded_options = None
+  _globals['_DRIFTSTATE_REFERENCELABELSENTRY']._serialized_options = b'8\001'
+  _globals['_DRIFTMINUTE_LABELSENTRY']._loaded_options = None
+  _globals['_DRIFTMINUTE_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_ADMITTEDMODEL']._serialized_start=62
+  _globals['_ADMITTEDMODEL']._serialized_end=204
+  _globals['_ENGINE']._serialized_start=206
+  _globals['_ENGINE']._serialized_end=244
+  _globals['_MODELPIECE']._serialized_start=246
+  _globals['_MODELPIECE']._serialized_end=304
+  _globals['_SERVINGSTATE']._serialized_start=307
+  _globals['_SERVINGSTATE']._serialized_end=460
+  _globals['_KNOWNVERSION']._serialized_start=463
+  _globals['_KNOWNVERSION']._serialized_end=601
+  _globals['_ADMISSIONSTATE']._serialized_start=604
+  _globals['_ADMISSIONSTATE']._serialized_end=855
+  _globals['_PENDINGMESSAGE']._serialized_start=857
+  _globals['_PENDINGMESSAGE']._serialized_end=912
+  _globals['_DECISION']._serialized_start=915
+  _globals['_DECISION']._serialized_end=1139
+  _globals['_RETIREMENT']._serialized_start=1141
+  _globals['_RETIREMENT']._serialized_end=1201
+  _globals['_STATSDELTA']._serialized_start=1204
+  _globals['_STATSDELTA']._serialized_end=1666
+  _globals['_STATSDELTA_REJECTEDENTRY']._serialized_start=1572
+  _globals['_STATSDELTA_REJECTEDENTRY']._serialized_end=1619
+  _globals['_STATSDELTA_LABELSENTRY']._serialized_start=1621
+  _globals['_STATSDELTA_LABELSENTRY']._serialized_end=1666
+  _globals['_STATSSTATE']._serialized_start=1668
+  _globals['_STATSSTATE']._serialized_end=1787
+  _globals['_DRIFTSTATE']._serialized_start=1790
+  _globals['_DRIFTSTATE']._serialized_end=2091
+  _globals['_DRIFTSTATE_REFERENCELABELSENTRY']._serialized_start=2037
+  _globals['_DRIFTSTATE_REFERENCELABELSENTRY']._serialized_end=2091
+  _globals['_BINS']._serialized_start=2093
+  _globals['_BINS']._serialized_end=2130
+  _globals['_DRIFTMINUTE']._serialized_start=2133
+  _globals['_DRIFTMINUTE']._serialized_end=2303
+  _globals['_DRIFTMINUTE_LABELSENTRY']._serialized_start=1621
+  _globals['_DRIFTMINUTE_LABELSENTRY']._serialized_end=1666
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from modelserving.wire import model_pb2 as _model_pb2
+from modelserving.wire import stats_pb2 as _stats_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -119,3 +120,107 @@ class Retirement(_message.Message):
     version: str
     serving: int
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., serving: _Optional[int] = ...) -> None: ...
+
+class StatsDelta(_message.Message):
+    __slots__ = ("schema", "data_type", "model", "served", "rejected", "first_ms", "last_ms", "score_us", "latencies_ms", "latency_counts", "labels", "features", "sample")
+    class RejectedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SERVED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_MS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_US_FIELD_NUMBER: _ClassVar[int]
+    LATENCIES_MS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    data_type: str
+    model: _model_pb2.ModelDescriptor
+    served: int
+    rejected: _containers.ScalarMap[int, int]
+    first_ms: int
+    last_ms: int
+    score_us: int
+    latencies_ms: _containers.RepeatedScalarFieldContainer[int]
+    latency_counts: _containers.RepeatedScalarFieldContainer[int]
+    labels: _containers.ScalarMap[str, int]
+    features: _containers.RepeatedScalarFieldContainer[str]
+    sample: bytes
+    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., served: _Optional[int] = ..., rejected: _Optional[_Mapping[int, int]] = ..., first_ms: _Optional[int] = ..., last_ms: _Optional[int] = ..., score_us: _Optional[int] = ..., latencies_ms: _Optional[_Iterable[int]] = ..., latency_counts: _Optional[_Iterable[int]] = ..., labels: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., sample: _Optional[bytes] = ...) -> None: ...
+
+class StatsState(_message.Message):
+    __slots__ = ("schema", "totals", "drift")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    totals: _stats_pb2.ServingStats
+    drift: DriftState
+    def __init__(self, schema: _Optional[int] = ..., totals: _Optional[_Union[_stats_pb2.ServingStats, _Mapping]] = ..., drift: _Optional[_Union[DriftState, _Mapping]] = ...) -> None: ...
+
+class DriftState(_message.Message):
+    __slots__ = ("features", "reference_sample", "reference", "reference_labels", "minutes", "means")
+    class ReferenceLabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_LABELS_FIELD_NUMBER: _ClassVar[int]
+    MINUTES_FIELD_NUMBER: _ClassVar[int]
+    MEANS_FIELD_NUMBER: _ClassVar[int]
+    features: _containers.RepeatedScalarFieldContainer[str]
+    reference_sample: bytes
+    reference: _containers.RepeatedCompositeFieldContainer[Bins]
+    reference_labels: _containers.ScalarMap[str, int]
+    minutes: _containers.RepeatedCompositeFieldContainer[DriftMinute]
+    means: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, features: _Optional[_Iterable[str]] = ..., reference_sample: _Optional[bytes] = ..., reference: _Optional[_Iterable[_Union[Bins, _Mapping]]] = ..., reference_labels: _Optional[_Mapping[str, int]] = ..., minutes: _Optional[_Iterable[_Union[DriftMinute, _Mapping]]] = ..., means: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Bins(_message.Message):
+    __slots__ = ("edges", "counts")
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    edges: _containers.RepeatedScalarFieldContainer[float]
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, edges: _Optional[_Iterable[float]] = ..., counts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class DriftMinute(_message.Message):
+    __slots__ = ("minute", "records", "counts", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    minute: int
+    records: int
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    labels: _containers.ScalarMap[str, int]
+    def __init__(self, minute: _Optional[int] = ..., records: _Optional[int] = ..., counts: _Optional[_Iterable[int]] = ..., labels: _Optional[_Mapping[str, int]] = ...) -> None: ...

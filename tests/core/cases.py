@@ -16,6 +16,8 @@ from modelserving.outgoing import Outgoing
 from modelserving.rejections import reject
 from modelserving.scoring import score
 from modelserving.servable import Domain, ModelVersion, RecordFailure, Scores, Servable
+from modelserving.statistics.deltas import BatchTally
+from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason, Rejected, ServingResult
 from modelserving.wire.wine_pb2 import WineRecord
 
@@ -94,6 +96,12 @@ class FakeServable:
         """Nothing to free."""
 
 
+def tally() -> BatchTally:
+    """Of a batch of wine records, scored by `MODEL`."""
+    names = ModelDescriptor(name=MODEL.name, version=MODEL.version, sha256=MODEL.sha256, dataType="wine")
+    return BatchTally("wine", names)
+
+
 def serve(
     data_types: DataTypes, batch: pa.RecordBatch, servable: Servable | None = None
 ) -> tuple[list[ServingResult], list[Rejected]]:
@@ -102,7 +110,7 @@ def serve(
     outgoing = [reject(decoded.rejected, clock_us)]
     for typed in decoded.batches:
         chosen = servable or FakeServable(data_types[typed.data_type].feature_names)
-        outgoing += score(typed, TOPIC, chosen, MODEL, clock_us)
+        outgoing += score(typed, TOPIC, chosen, MODEL, clock_us, tally=tally())
     return results_of(outgoing), rejected_of(outgoing)
 
 

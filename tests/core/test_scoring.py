@@ -24,6 +24,7 @@ from tests.core.cases import (
     reasons,
     rejected_of,
     results_of,
+    tally,
     wine,
 )
 
@@ -58,7 +59,7 @@ class Fixed:
 
 def test_all_scored_in_one_call() -> None:
     servable = FakeServable(INPUTS)
-    (outgoing,) = score(typed(5, [b"a", None, b"", b"d", b"e"]), TOPIC, servable, MODEL, clock_us)
+    (outgoing,) = score(typed(5, [b"a", None, b"", b"d", b"e"]), TOPIC, servable, MODEL, clock_us, tally=tally())
     assert servable.calls == 1
     assert outgoing.role == "results"
     assert outgoing.keys.to_pylist() == [b"a", None, b"", b"d", b"e"]
@@ -73,7 +74,7 @@ def test_all_scored_in_one_call() -> None:
 
 
 def test_latency_is_never_negative() -> None:
-    (outgoing,) = score(typed(1), TOPIC, FakeServable(INPUTS), MODEL, lambda: RECEIVED_US - 9_000)
+    (outgoing,) = score(typed(1), TOPIC, FakeServable(INPUTS), MODEL, lambda: RECEIVED_US - 9_000, tally=tally())
     assert results_of([outgoing])[0].latency_us == 0
 
 
@@ -86,7 +87,7 @@ def test_only_what_makes_the_model_raise_is_rejected(poison: list[int]) -> None:
 
     servable = FakeServable(INPUTS, fail)
     keys: list[bytes | None] = [b"%d" % row for row in range(1024)]
-    outgoing = score(typed(1024, keys), TOPIC, servable, MODEL, clock_us)
+    outgoing = score(typed(1024, keys), TOPIC, servable, MODEL, clock_us, tally=tally())
     assert [int(result.number) for result in results_of(outgoing)] == [r for r in range(1024) if r not in poison]
     rejected = rejected_of(outgoing)
     assert [one.position.offset - FIRST_OFFSET for one in rejected] == poison
@@ -102,7 +103,7 @@ def test_only_what_makes_the_model_raise_is_rejected(poison: list[int]) -> None:
 
 def test_failures_of_the_model_keep_their_reason() -> None:
     failures = (RecordFailure(2, Reason.INVALID_VALUE, "two"), RecordFailure(0, Reason.INVALID_VALUE, "zero"))
-    outgoing = score(typed(3), TOPIC, FakeServable(INPUTS, lambda _: failures), MODEL, clock_us)
+    outgoing = score(typed(3), TOPIC, FakeServable(INPUTS, lambda _: failures), MODEL, clock_us, tally=tally())
     assert [result.number for result in results_of(outgoing)] == [1]
     assert [(one.detail, one.reason) for one in rejected_of(outgoing)] == [
         ("zero", Reason.INVALID_VALUE),
@@ -121,7 +122,7 @@ def test_answers_that_are_not_finite_do_not_leave(place: str, odd: float) -> Non
         ),
         "outputs": lambda: Scores(3, outputs=answers),
     }[place]()
-    outgoing = score(typed(3), TOPIC, Fixed(scores), MODEL, clock_us)
+    outgoing = score(typed(3), TOPIC, Fixed(scores), MODEL, clock_us, tally=tally())
     assert [result.record.offset - FIRST_OFFSET for result in results_of(outgoing)] == [0, 2]
     assert reasons(rejected_of(outgoing)) == ["MODEL_FAILED"]
     assert "not finite" in rejected_of(outgoing)[0].detail
@@ -135,19 +136,19 @@ def test_failed_rows_may_hold_anything() -> None:
         probabilities=np.array([[np.nan], [1.0]]),
         failures=(RecordFailure(0, Reason.INVALID_VALUE, "zero"),),
     )
-    outgoing = score(typed(2), TOPIC, Fixed(scores), MODEL, clock_us)
+    outgoing = score(typed(2), TOPIC, Fixed(scores), MODEL, clock_us, tally=tally())
     assert [result.label for result in results_of(outgoing)] == ["a"]
     assert reasons(rejected_of(outgoing)) == ["INVALID_VALUE"]
 
 
 def test_a_servable_that_miscounts_is_a_bug() -> None:
     with pytest.raises(RuntimeError, match="gave 2 answers to 3 records"):
-        score(typed(3), TOPIC, Fixed(Scores(2, numbers=np.zeros(2))), MODEL, clock_us)
+        score(typed(3), TOPIC, Fixed(Scores(2, numbers=np.zeros(2))), MODEL, clock_us, tally=tally())
 
 
 def test_reject_all() -> None:
     batch = typed(3, [b"a", None, b"c"])
-    outgoing = reject_all(batch, TOPIC, Reason.NO_MODEL, "no model yet", clock_us)
+    outgoing = reject_all(batch, TOPIC, Reason.NO_MODEL, "no model yet", clock_us, tally=tally())
     assert outgoing.keys.to_pylist() == [b"a", None, b"c"]
     rejected = rejected_of([outgoing])
     assert [one.position.offset - FIRST_OFFSET for one in rejected] == [0, 1, 2]

@@ -34,7 +34,8 @@ class AnswerReader:
         )
 
     def __enter__(self) -> AnswerReader:
-        for topic in (self._topics.results, self._topics.rejected_records, self._topics.rejected_models):
+        topics = self._topics
+        for topic in (topics.results, topics.rejected_records, topics.rejected_models, topics.serving_stats):
             partitions = self._consumer.list_topics(topic, LIMIT_S).topics[topic].partitions
             self._consumer.incremental_assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
         return self
@@ -61,5 +62,7 @@ class AnswerReader:
             self.account.add_result(message.key(), message.value())
         elif message.topic() == self._topics.rejected_records:
             self.account.add_rejected_record(message.key(), message.value())
+        elif message.topic() == self._topics.serving_stats:
+            self.account.add_statistics(message.key(), message.value())
         else:
             self.account.add_rejected_model(message.value())

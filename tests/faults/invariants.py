@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from modelserving.wire.stats_pb2 import ServingStats
 from tests.faults.load import BAD, Position, is_bad
 
 
@@ -37,6 +38,7 @@ class Account:
         self._numbers: dict[Position, int] = {}
         self._versions: dict[Position, str] = {}
         self._rejected_models: Counter[int] = Counter()
+        self._statistics: dict[bytes, ServingStats] = {}
         self._wrong: list[str] = []
 
     def add_result(self, key: bytes, value: bytes) -> None:
@@ -55,6 +57,28 @@ class Account:
     def add_rejected_model(self, value: bytes) -> None:
         """An encoded `Rejected`."""
         self._rejected_models[Rejected.FromString(value).position.offset] += 1
+
+    def add_statistics(self, key: bytes, value: bytes) -> None:
+        """An encoded `ServingStats`, which replaces that of the same key."""
+        self._statistics[key] = ServingStats.FromString(value)
+
+    def statistics_faults(self) -> list[str]:
+        """Where the statistics do not count what has been taken in, in words."""
+        served: Counter[str] = Counter()
+        rejected = 0
+        for stats in self._statistics.values():
+            served[stats.model_version] += stats.served
+            rejected += sum(stats.rejected.values())
+        scored = Counter(self._versions.values())
+        faults = [
+            f"by the statistics version {version!r} served {served[version]} records, by the results {scored[version]}"
+            for version in sorted({*served, *scored})
+            if served[version] != scored[version]
+        ]
+        turned_away = len(self._answers) - len(self._versions)
+        if rejected != turned_away:
+            faults.append(f"by the statistics {rejected} records were rejected, and {turned_away} were")
+        return faults
 
     def has_answers(self, positions: Iterable[Position]) -> bool:
         """Whether each of the records has a result or a rejection."""

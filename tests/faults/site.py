@@ -141,7 +141,12 @@ class Site:
         ):
             self.answers.read()
         self.wait_for_checkpoint()  # what was still in a transaction, and is too much, shows now
-        return self.answers.read().findings(self.load.sent, self.models.bad)
+        # Statistics come up to a second after the scores.
+        while time.monotonic() < deadline and self.answers.read().statistics_faults():
+            pass
+        findings = self.answers.read().findings(self.load.sent, self.models.bad)
+        findings.wrong.extend(account.statistics_faults())
+        return findings
 
     def hold_until_idle(self) -> None:
         """Hold the records, and wait until those before are answered."""

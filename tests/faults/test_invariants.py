@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from modelserving.wire.stats_pb2 import ServingStats
 from tests.faults.invariants import Account
 from tests.faults.load import BAD
 
@@ -96,3 +97,19 @@ def test_fault_is_named(
     results: list[tuple[bytes, bytes]], rejections: list[tuple[bytes, bytes]], models: list[int], fault: str
 ) -> None:
     assert account_of(results, rejections, models).findings(SENT, BAD_MODELS).faults == [fault]
+
+
+@pytest.mark.parametrize(
+    ("served", "rejected", "faults"),
+    [
+        (99, 1, []),
+        (98, 1, ["by the statistics version '1' served 98 records, by the results 99"]),
+        (99, 2, ["by the statistics 2 records were rejected, and 1 were"]),
+    ],
+)
+def test_statistics_are_held_against_what_was_read(served: int, rejected: int, faults: list[str]) -> None:
+    account = account_of(GOOD, TURNED_AWAY, BAD_MODELS)
+    account.add_statistics(b"k", ServingStats(model_version="1", served=7).SerializeToString())  # replaced by the next
+    account.add_statistics(b"k", ServingStats(model_version="1", served=served).SerializeToString())
+    account.add_statistics(b"none", ServingStats(rejected={"MALFORMED": rejected}).SerializeToString())
+    assert account.statistics_faults() == faults

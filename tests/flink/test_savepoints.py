@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import OFFSET_END, TopicPartition
@@ -10,12 +12,13 @@ from confluent_kafka.admin import AdminClient
 from modelserving.local.broker import LocalBroker
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelType
+from modelserving.wire.stats_pb2 import ServingStats
 from tests.flink.cluster import local_cluster, stop_with_savepoint, submit
 from tests.flink.flow import Flow, only
 from tests.flink.jobs import JOB
 from tests.flink.messages import example_model, model, wine_table
 from tests.kafka_client import TopicReader, produce
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, wait_until
 
 DATA_TYPES = [f"wine-{number}" for number in range(6)]
 """Enough of them to find each instance of a keyed join."""
@@ -61,11 +64,27 @@ def test_restored_at_other_parallelisms_and_after_changes(
             produce(servers, topics.models, [(None, example_model("glm.pmml", DATA_TYPES[number], version))])
             serving[DATA_TYPES[number]] = ("glm", version)
             flow.wait_for_models(serving)
+        check_statistics(servers, topics, Counter(result.data_type for result in flow.wait()))
         cluster.flink("cancel", job)
     rejected_models = TopicReader(servers, topics.rejected_models)
     assert len(rejected_models.wait_for(1)) == 1, "a bad model is rejected once, not again after each restore"
     rejected_models.close()
     flow.close()
+
+
+def check_statistics(servers: str, topics: Topics, results: Mapping[str, int]) -> None:
+    """The statistics must have counted every result, across all restores."""
+    reader = TopicReader(servers, topics.serving_stats)
+
+    def served() -> dict[str, int]:
+        newest = {message.key(): ServingStats.FromString(message.value()) for message in reader.poll()}
+        counted: Counter[str] = Counter()
+        for stats in newest.values():
+            counted[stats.data_type] += stats.served
+        return dict(counted)
+
+    wait_until(lambda: served() == dict(results), describe=lambda: f"{served()}, not {dict(results)}")
+    reader.close()
 
 
 def forget_model_log(servers: str, topics: Topics) -> None:

@@ -1,0 +1,91 @@
+"""The aggregator of statistics: adds up the deltas of all instances, and tells totals once a second."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from modelserving.events import outgoing_events
+from modelserving.flink import assembly, rows
+from modelserving.flink.options import JobOptions
+from modelserving.flink.state import statistics_descriptor
+from modelserving.flink.worker import prepare
+from modelserving.outgoing import Outgoing
+from modelserving.statistics.deltas import key_of, parse
+from modelserving.statistics.totals import Totals
+from modelserving.wire.serving_pb2 import ModelEvent
+from modelserving.wire.state_pb2 import StatsDelta
+
+GATHERED_S = 1
+"""Deltas are gathered for so long, in the JVM; also the least between two messages of a key."""
+AT_REST_AFTER_MS = 2500
+"""Without deltas, a version is told to be at rest: its last rates would stand for ever."""
+
+
+def bucket_of(row: Row) -> str:
+    """The bucket of a row of gathered deltas."""
+    return str(row[0])
+
+
+class StatisticsFunction(KeyedProcessFunction):
+    """Takes rows of gathered deltas (bucket, deltas), keyed by bucket; emits statistics, and events of drift."""
+
+    def __init__(self, options: JobOptions) -> None:
+        self._options = options
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        prepare()
+        self._state = runtime_context.get_map_state(statistics_descriptor())
+        self._known: dict[bytes, Totals] = {}  # what the state has, decoded
+        self._last_ms: dict[str, dict[bytes, int]] = {}  # bucket → keys that are not at rest → when they had deltas
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        now_ms = assembly.clock_ms()
+        deltas: dict[bytes, list[StatsDelta]] = defaultdict(list)
+        for delta in parse(bytes(each) for each in value[1]):
+            deltas[key_of(delta)].append(delta)
+        events: list[ModelEvent] = []
+        lately = self._lately(ctx.get_current_key(), now_ms)
+        for key, of_key in deltas.items():
+            events += self._totals(key).add(of_key, GATHERED_S, now_ms)
+            lately[key] = now_ms
+        yield from self._tell(deltas)
+        if events:
+            yield rows.outgoing_row(outgoing_events(events), self._options.topics)
+        ctx.timer_service().register_processing_time_timer(now_ms + AT_REST_AFTER_MS)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        now_ms = assembly.clock_ms()
+        lately = self._lately(ctx.get_current_key(), now_ms)
+        rested = [key for key, last_ms in lately.items() if now_ms - last_ms >= AT_REST_AFTER_MS]
+        for key in rested:
+            del lately[key]
+            self._totals(key).rest(AT_REST_AFTER_MS / 1000, now_ms)
+        if rested:
+            yield from self._tell(rested)
+            for key in rested:
+                del self._known[key]
+
+    def _lately(self, bucket: str, now_ms: int) -> dict[bytes, int]:
+        """The keys of the current bucket that are not at rest; after a restart the state tells."""
+        if bucket not in self._last_ms:
+            keys = [key.encode() for key in self._state.keys()]  # noqa: SIM118 - a Flink state, no dict
+            self._last_ms[bucket] = {key: now_ms for key in keys if not self._totals(key).at_rest}
+        return self._last_ms[bucket]
+
+    def _totals(self, key: bytes) -> Totals:
+        if key not in self._known:
+            stored = self._state.get(key.decode())
+            self._known[key] = Totals(b"" if stored is None else bytes(stored))
+        return self._known[key]
+
+    def _tell(self, keys: Iterable[bytes]) -> Iterator[Row]:
+        """Keep the totals in the state, and say what they are."""
+        keys = list(keys)
+        for key in keys:
+            self._state.put(key.decode(), self._known[key].encode())
+        values = [self._known[key].stats.SerializeToString() for key in keys]
+        yield rows.outgoing_row(Outgoing.of("serving-stats", keys, values), self._options.topics)
