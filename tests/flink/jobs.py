@@ -77,6 +77,11 @@ class MiniClusterJob:
         assert job is not None, self.log()[-3000:]
         return job
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self._process.pid
+
     def restarts(self) -> int:
         """How often the job was restarted."""
         return int(metric(self.url, self.job, "numRestarts"))

@@ -1,0 +1,173 @@
+"""What life-cycle events tell of one data type: the versions seen, and which one each instance serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelserving.query.messages import LONGEST_DETAIL, kind_name, reason_name
+from modelserving.wire.serving_pb2 import EventKind, ModelEvent
+
+MOST_VERSIONS = 256
+"""Of a data type; those that changed longest ago are forgotten, unless they serve. Admission remembers as many."""
+MOST_RECEIVED = 256
+
+_ADMISSIONS = (EventKind.RECEIVED, EventKind.REJECTED, EventKind.SCHEDULED, EventKind.ADMITTED)
+_OF_VERSIONS = (*_ADMISSIONS, EventKind.LOADING, EventKind.LOAD_FAILED, EventKind.SERVING, EventKind.REPLACED)
+_ENGINE = "evaluated by "
+
+VersionKey = tuple[str, str, str]
+"""Name, version and sha256."""
+
+
+@dataclass(slots=True)
+class Version:
+    """What is known of a version; times are epoch milliseconds."""
+
+    key: VersionKey
+    state: str = ""
+    state_at_ms: int = 0
+    received_ms: int | None = None
+    admitted_ms: int | None = None
+    reason: str = ""
+    detail: str = ""
+    engine: str = ""
+    offset: int | None = None
+    """Of its message on the model log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an instance serves."""
+
+    key: VersionKey
+    since_ms: int
+
+
+class DataTypeModels:
+    """The versions of one data type."""
+
+    def __init__(self, data_type: str) -> None:
+        self.data_type = data_type
+        self.changed_ms = 0
+        """When the latest event happened."""
+        self.served: dict[str, Served] = {}
+        """By instance, also by such as have gone."""
+        self._versions: dict[VersionKey, Version] = {}
+        self._received: dict[int, int] = {}
+        """Offset → when a message arrived that did not say what bytes it has; admission completes it later."""
+
+    def apply(self, event: ModelEvent) -> None:
+        """Take in an event. Events of several instances may come in another order than they happened in."""
+        self.changed_ms = max(self.changed_ms, event.at_ms)
+        if event.kind == EventKind.RETIRED:
+            for version in self._retired(event):
+                _set_state(version, event)
+        elif event.kind == EventKind.RECEIVED and not event.model_sha256:
+            _put_bounded(self._received, event.position.offset, event.at_ms, MOST_RECEIVED)
+        elif event.kind in _OF_VERSIONS and event.model_name:
+            self._apply_to_version(event)
+            self._apply_to_instance(event)
+            self._forget_old()
+
+    def plain(self, is_there: Callable[[str], bool]) -> dict[str, Any]:
+        """The JSON form.
+
+        Args:
+            is_there: tells of an instance whether it is one of those that run.
+        """
+        serving = {name: served for name, served in sorted(self.served.items(), key=_by_number) if is_there(name)}
+        versions = sorted(self._versions.values(), key=lambda version: (version.offset or -1, version.key))
+        return {
+            "data_type": self.data_type,
+            "serving": [
+                {"instance": name, **_named(served.key), "since_ms": served.since_ms}
+                for name, served in serving.items()
+            ],
+            "versions": [_plain(version, serving) for version in reversed(versions)],
+        }
+
+    def _retired(self, event: ModelEvent) -> list[Version]:
+        """What a retirement is about: it may leave out the version, or say it without the sha256."""
+        asked = (event.model_name, event.model_version, event.model_sha256)
+        return [
+            version
+            for version in self._versions.values()
+            if all(wanted in ("", has) for wanted, has in zip(asked, version.key, strict=True))
+            and version.state != kind_name(EventKind.REJECTED)
+        ]
+
+    def _apply_to_version(self, event: ModelEvent) -> None:
+        key = (event.model_name, event.model_version, event.model_sha256)
+        version = self._versions.setdefault(key, Version(key))
+        offset = event.position.offset
+        if event.kind == EventKind.RECEIVED:
+            version.received_ms = event.at_ms
+        elif event.kind in _ADMISSIONS:
+            version.received_ms = self._received.pop(offset, version.received_ms)
+        if event.kind == EventKind.ADMITTED:
+            version.admitted_ms = event.at_ms
+        # A scheduled version is admitted at the offset that was judged last by then.
+        if event.kind != EventKind.ADMITTED or version.offset is None:
+            version.offset = offset
+        # A version that serves may be sent again, and nothing follows.
+        if event.kind != EventKind.RECEIVED or all(served.key != key for served in self.served.values()):
+            _set_state(version, event)
+        if event.kind == EventKind.SERVING and event.detail.startswith(_ENGINE):
+            version.engine = event.detail.removeprefix(_ENGINE).partition(":")[0][:LONGEST_DETAIL]
+
+    def _apply_to_instance(self, event: ModelEvent) -> None:
+        key = (event.model_name, event.model_version, event.model_sha256)
+        served = self.served.get(event.instance)
+        if served is not None and event.at_ms < served.since_ms:
+            return
+        if event.kind == EventKind.SERVING:
+            self.served[event.instance] = Served(key, event.at_ms)
+        elif event.kind == EventKind.REPLACED and served is not None and served.key == key:
+            del self.served[event.instance]
+
+    def _forget_old(self) -> None:
+        if len(self._versions) > MOST_VERSIONS:
+            serving = {served.key for served in self.served.values()}
+            idle = [version for version in self._versions.values() if version.key not in serving]
+            if idle:
+                del self._versions[min(idle, key=lambda version: version.state_at_ms).key]
+
+
+def _set_state(version: Version, event: ModelEvent) -> None:
+    if event.at_ms >= version.state_at_ms:
+        version.state, version.state_at_ms = kind_name(event.kind), event.at_ms
+        version.reason, version.detail = reason_name(event.reason), event.detail[:LONGEST_DETAIL]
+
+
+def _named(key: VersionKey) -> dict[str, str]:
+    return dict(zip(("name", "version", "sha256"), key, strict=True))
+
+
+def _plain(version: Version, serving: dict[str, Served]) -> dict[str, Any]:
+    by = {name: served.since_ms for name, served in serving.items() if served.key == version.key}
+    return {
+        **_named(version.key),
+        "state": version.state,
+        "state_at_ms": version.state_at_ms,
+        "received_ms": version.received_ms,
+        "admitted_ms": version.admitted_ms,
+        "serving_since_ms": min(by.values(), default=None),
+        "reason": version.reason,
+        "detail": version.detail,
+        "engine": version.engine,
+        "instances": list(by),
+        "model_log_offset": version.offset,
+    }
+
+
+def _by_number(item: tuple[str, Served]) -> tuple[int, str]:
+    """`join 2/12` before `join 10/12`."""
+    return len(item[0]), item[0]
+
+
+def _put_bounded(entries: dict[int, int], key: int, value: int, most: int) -> None:
+    entries[key] = value
+    if len(entries) > most:
+        del entries[next(iter(entries))]

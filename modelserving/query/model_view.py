@@ -1,0 +1,81 @@
+"""The repository view: every version that was seen, and which one serves where since when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from modelserving.query.data_type_models import DataTypeModels, Served
+from modelserving.query.encoding import encode
+from modelserving.wire.serving_pb2 import EventKind, ModelEvent
+
+MOST_DATA_TYPES = 5000
+"""Anybody can name a data type on the model log; those that changed longest ago are forgotten, unless one serves."""
+
+_INSTANCE = re.compile(r"(?P<join>.+) \d+/(?P<total>\d+)")
+_OF_INSTANCES = (EventKind.LOADING, EventKind.LOAD_FAILED, EventKind.SERVING, EventKind.REPLACED)
+
+
+class ModelView:
+    """All data types and their versions, as life-cycle events tell them."""
+
+    def __init__(self) -> None:
+        self._data_types: dict[str, DataTypeModels] = {}
+        self._encoded: dict[str, bytes] = {}
+        self._instances: tuple[str, str] | None = None
+        """Join and number of the instances that were heard of last: a job that was rescaled has no others."""
+        self._heard_ms = 0
+
+    def apply(self, event: ModelEvent) -> None:
+        """Take in an event."""
+        if not event.data_type:
+            return
+        models = self._data_types.setdefault(event.data_type, DataTypeModels(event.data_type))
+        models.apply(event)
+        self._encoded.pop(event.data_type, None)
+        if event.kind in _OF_INSTANCES:
+            self._hear_of(event.instance, event.at_ms)
+        if len(self._data_types) > MOST_DATA_TYPES:
+            self._forget_oldest()
+
+    def encoded(self, data_type: str) -> bytes | None:
+        """The JSON form of a data type; None if nothing is known of it."""
+        models = self._data_types.get(data_type)
+        if models is None:
+            return None
+        if data_type not in self._encoded:
+            self._encoded[data_type] = encode(models.plain(self._is_there))
+        return self._encoded[data_type]
+
+    def all_encoded(self) -> list[bytes]:
+        """The JSON forms of all data types, by name."""
+        return [encoded for name in sorted(self._data_types) if (encoded := self.encoded(name)) is not None]
+
+    def serving(self) -> Iterator[tuple[str, str, Served]]:
+        """Data type, instance, and what it serves."""
+        for name, models in sorted(self._data_types.items()):
+            for instance, served in models.served.items():
+                if self._is_there(instance):
+                    yield name, instance, served
+
+    def _hear_of(self, instance: str, at_ms: int) -> None:
+        match = _INSTANCE.fullmatch(instance)
+        # Partitions are not read in the order in which things happened.
+        if match is None or at_ms < self._heard_ms:
+            return
+        self._heard_ms = at_ms
+        instances = match["join"], match["total"]
+        if instances != self._instances:
+            self._instances = instances
+            self._encoded.clear()
+
+    def _is_there(self, instance: str) -> bool:
+        match = _INSTANCE.fullmatch(instance)
+        return match is None or (match["join"], match["total"]) == self._instances
+
+    def _forget_oldest(self) -> None:
+        idle = [models for models in self._data_types.values() if not any(map(self._is_there, models.served))]
+        if idle:
+            oldest = min(idle, key=lambda models: models.changed_ms).data_type
+            del self._data_types[oldest]
+            self._encoded.pop(oldest, None)

@@ -1,0 +1,25 @@
+// Requests to the query service.
+
+const TOKEN = "modelserving-token";
+
+/** The service wants a token, or another one. */
+export class Unauthorised extends Error {}
+
+/** Kept for this tab alone, and no longer than it. */
+export function useToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+export async function get(path, signal) {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const response = await fetch(path, { headers, signal, cache: "no-store" });
+  if (response.status === 401) throw new Unauthorised(token ? "The service did not accept this token." : "");
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response;
+}
+
+export async function getJson(path, signal) {
+  const response = await get(path, signal);
+  return response.json();
+}

@@ -1,0 +1,102 @@
+// Keeps the page connected to the service's stream.
+
+import { get, Unauthorised } from "./api.js";
+import { readStream, SILENCE_MS } from "./stream.js";
+
+const LONGEST_PAUSE_MS = 15_000;
+
+export class Connection {
+  #opened;
+  #received;
+  #refused;
+  #connected = false;
+  #waiting = false;
+  #heardAt = 0;
+  #error = "";
+
+  /**
+   * @param {(signal: AbortSignal, lostAt: number) => Promise<void>} opened loads what there is already; only then the
+   *   page is connected. The stream is read meanwhile, so nothing is missed between the two. `lostAt` is when the
+   *   connection before was last heard, 0 if there was none.
+   * @param {(name: string, data: object) => void} received
+   * @param {(message: string) => Promise<void>} refused resolves when there is a token to try
+   */
+  constructor({ opened, received, refused }) {
+    this.#opened = opened;
+    this.#received = received;
+    this.#refused = refused;
+  }
+
+  /** `connecting`, `live`, `refused`: a token is needed, `reconnecting`, or `stale`: nothing was heard for long. */
+  get state() {
+    if (this.#waiting) return "refused";
+    if (this.#connected) return "live";
+    if (this.#heardAt === 0) return "connecting";
+    return Date.now() - this.#heardAt > SILENCE_MS ? "stale" : "reconnecting";
+  }
+
+  /** When the service was last heard, by this browser's clock; 0: not yet. */
+  get heardAt() {
+    return this.#heardAt;
+  }
+
+  /** Why there is no connection. */
+  get error() {
+    return this.#error;
+  }
+
+  /** Connect, again and again; never returns. */
+  async keep() {
+    let lostAt = 0;
+    for (let failures = 0; ; failures += 1) {
+      const abort = new AbortController();
+      try {
+        const response = await get("api/stream", abort.signal);
+        await Promise.all([
+          readStream(response, this.#received, () => {
+            this.#heardAt = Date.now();
+          }),
+          this.#opened(abort.signal, lostAt).then(() => {
+            abort.signal.throwIfAborted(); // the stream broke meanwhile
+            failures = 0;
+            lostAt = 0;
+            this.#error = "";
+            this.#heardAt = Date.now();
+            this.#connected = true;
+          }),
+        ]);
+      } catch (error) {
+        if (this.#connected) lostAt = this.#heardAt;
+        this.#connected = false;
+        this.#error = error.message;
+        if (error instanceof Unauthorised) {
+          this.#waiting = true;
+          await this.#refused(error.message);
+          this.#waiting = false;
+          continue;
+        }
+      } finally {
+        abort.abort();
+      }
+      await new Promise((resolve) => setTimeout(resolve, pauseMs(failures)));
+    }
+  }
+}
+
+/** Longer each time, and not the same in every browser: all of them lose a service that restarts at once. */
+function pauseMs(failures) {
+  return Math.min(LONGEST_PAUSE_MS, 500 * 2 ** failures) * (0.75 + Math.random() / 2);
+}
+
+/** A function that does `task` at most once in `ms`, and once after its last call. */
+export function throttled(task, ms) {
+  let timer = null;
+  let last = -Infinity;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      last = performance.now();
+      task();
+    }, Math.max(0, last + ms - performance.now()));
+  };
+}

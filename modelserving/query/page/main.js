@@ -1,0 +1,178 @@
+// Puts the page together: what the service tells goes into the view, and the view is shown once a second.
+
+import { getJson, useToken } from "./api.js";
+import { Connection, throttled } from "./connection.js";
+import { showDistribution } from "./distribution.js";
+import { byId, setAttribute, setText, visible } from "./dom.js";
+import { showDrift } from "./drift.js";
+import { showEvents } from "./events.js";
+import { ago, clock } from "./format.js";
+import { History } from "./history.js";
+import { showList } from "./list.js";
+import { Readiness } from "./readiness.js";
+import { showRejected } from "./rejected.js";
+import { chosenOf } from "./route.js";
+import { showFigures, showServing, showTotals, showVersions } from "./serving.js";
+import { swaps } from "./swaps.js";
+import { showTimeline } from "./timeline.js";
+import { View } from "./view.js";
+
+const STATES = {
+  connecting: "◌ Connecting",
+  live: "● Live",
+  refused: "▲ Token needed",
+  reconnecting: "◌ Reconnecting",
+  stale: "▲ Stale",
+};
+
+const READINESS_MS = 5000;
+const EVENTS = "api/events?limit=100";
+const REJECTED = "api/rejected?limit=50";
+
+const view = new View();
+const history = new History();
+let clockAhead = 0; // the service's clock, against this browser's
+
+const serverNow = () => Date.now() + clockAhead;
+const chosen = () => chosenOf(location.hash, view.dataTypes());
+
+function takeStats(stats) {
+  if (view.takeStats(stats)) history.add(stats);
+}
+
+/** All that there is, at each connection: what was streamed while there was none is lost. */
+async function load(signal, lostAt) {
+  view.begin();
+  const [stats, ...others] = await Promise.all(
+    ["api/stats", "api/models", EVENTS, REJECTED].map((path) => getJson(path, signal)),
+  );
+  clockAhead = stats.at_ms - Date.now();
+  if (lostAt > 0) history.interrupted(lostAt + clockAhead, stats.at_ms);
+  view.takeAll(stats, ...others).forEach((each) => history.add(each));
+  loadChosen();
+  byId("columns").hidden = false; // not before: zeros would be taken for figures
+  soon();
+}
+
+// What the stream only hints at is loaded again, seldom. If that fails, the stream is about to break too.
+const reload = (path, take) =>
+  getJson(path).then(
+    (answer) => {
+      take(answer);
+      soon();
+    },
+    () => {},
+  );
+const reloadModels = throttled(() => reload("api/models", (answer) => view.takeModels(answer)), 3000);
+const reloadRejected = throttled(() => reload(REJECTED, (answer) => view.takeRejected(answer)), 3000);
+
+/** What is needed of the chosen data type alone. */
+function loadChosen() {
+  const dataType = chosen();
+  if (dataType === null) return;
+  reload(`${EVENTS}&data_type=${encodeURIComponent(dataType)}`, (answer) => view.takeEventsOf(dataType, answer));
+}
+
+function received(name, data) {
+  if (name === "stats") takeStats(data);
+  if (name === "model") takeEvent(data);
+  if (name === "rejected") {
+    view.takeSample(data);
+    if (data.kind === "model") reloadRejected(); // for the totals; those of records are in the statistics
+  }
+}
+
+function takeEvent(event) {
+  const before = swaps(view, event.data_type).at(-1);
+  view.takeEvent(event);
+  const last = swaps(view, event.data_type).at(-1);
+  if (event.kind === "SERVING" && last.key !== before?.key && [null, event.data_type].includes(chosen())) {
+    announce(`${event.data_type}: ${last.label} took over at ${clock(last.at)}`);
+  }
+  reloadModels();
+  soon();
+}
+
+/** To those who hear the page. */
+const announce = (words) => setText(byId("announcements"), words);
+
+function show() {
+  const now = serverNow();
+  const dataType = chosen();
+  showConnection();
+  document.title = visible(dataType === null ? "Model serving" : `${dataType} – Model serving`);
+  setText(byId("chosen"), dataType === null ? "All data types" : dataType || "(unknown data type)");
+  if (dataType === null) setAttribute(byId("all-link"), "aria-current", "page");
+  else byId("all-link").removeAttribute("aria-current");
+  document.body.classList.toggle("all", dataType === null);
+  showList(view, history, dataType, now);
+  showRejected(view, dataType, now);
+  showEvents(view, dataType, now);
+  if (dataType === null) {
+    byId("drift-mark").hidden = true;
+    showTotals(view, history, now);
+    return;
+  }
+  const { current, previous } = view.currentAndPrevious(dataType);
+  showFigures(view, history, dataType, now);
+  showServing(view, dataType, now);
+  showDrift(current, now);
+  showTimeline(history.points(dataType, now), swaps(view, dataType), now);
+  showDistribution(current, previous);
+  showVersions(view, dataType, now);
+}
+
+function showConnection() {
+  const { state, heardAt, error } = connection;
+  const shown = state === "live" && readiness.problem ? "stale" : state;
+  setText(byId("state"), STATES[shown]);
+  setAttribute(byId("state"), "data-state", shown);
+  const heard = state === "live" ? `heard ${ago(heardAt, Date.now())}` : `as of ${clock(heardAt)}`;
+  const why = state === "live" ? readiness.problem : error;
+  setText(byId("freshness"), [heardAt > 0 && heard, why].filter(Boolean).join("; "));
+}
+
+/** Once, however often it is asked for, and not while nobody looks. */
+const soon = throttled(() => {
+  if (!document.hidden) show();
+}, 200);
+
+/** Ask for a token, and wait for it. */
+function refused(message) {
+  const form = byId("token-form");
+  form.hidden = false;
+  setText(byId("token-error"), message);
+  byId("token").focus();
+  return new Promise((resolve) => {
+    form.onsubmit = (submitted) => {
+      submitted.preventDefault();
+      useToken(byId("token").value);
+      form.reset();
+      form.hidden = true;
+      resolve();
+    };
+  });
+}
+
+const connection = new Connection({ opened: load, received, refused });
+const readiness = new Readiness();
+
+setText(byId("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
+addEventListener("hashchange", () => {
+  loadChosen();
+  show();
+  byId("chosen").focus(); // what was asked for is there; on a phone it is further down
+});
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names the data type
+  byId("main").focus();
+});
+document.addEventListener("visibilitychange", soon);
+byId("filter").addEventListener("input", soon);
+byId("order").addEventListener("change", soon);
+setInterval(soon, 1000);
+setInterval(() => {
+  if (!document.hidden) readiness.ask();
+}, READINESS_MS);
+show();
+connection.keep();

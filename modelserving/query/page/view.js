@@ -1,0 +1,142 @@
+// What the service has told, as far as the page needs it.
+
+/** Kept of each, newest first; the service knows more. */
+const MOST_EVENTS = 500;
+const MOST_SAMPLES = 50;
+
+/** Tells model versions apart. */
+export const versionKey = (name, version, sha256) => [name, version, sha256].join("\n");
+
+const statsKey = (stats) => versionKey(stats.name, stats.model_version, stats.model_sha256);
+const eventKey = (event) => [event.offset, event.kind, event.data_type, event.instance, event.at_ms].join("\n");
+const sampleKey = (each) => [each.topic, each.partition, each.offset, each.rejected_at_ms].join("\n");
+
+export class View {
+  /** By data type and version. @type {Map<string, Map<string, object>>} */
+  stats = new Map();
+  /** By data type. @type {Map<string, {serving: object[], versions: object[]}>} */
+  models = new Map();
+  /** Of all data types. */
+  events = [];
+  rejected = { models: { total: 0, by_reason: {} }, sample: [] };
+  #asked = { dataType: null, events: [] };
+  /** What this connection has told. */
+  #told = new WeakSet();
+
+  dataTypes() {
+    return [...new Set([...this.stats.keys(), ...this.models.keys()])];
+  }
+
+  /** Of every version that served a data type; those without a name are of records that no model was asked about. */
+  statsOf(dataType) {
+    return [...(this.stats.get(dataType)?.values() ?? [])];
+  }
+
+  /** A connection begins. What neither it streams nor the answers to `takeAll` tell is no more. */
+  begin() {
+    this.#told = new WeakSet();
+  }
+
+  /** @returns {object[]} those of the statistics that were news */
+  takeAll(stats, models, events, rejected) {
+    const keys = new Set(stats.stats.map((each) => `${each.data_type}\n${statsKey(each)}`));
+    for (const [dataType, versions] of this.stats) {
+      for (const [key, each] of versions) {
+        if (!keys.has(`${dataType}\n${key}`) && !this.#told.has(each)) versions.delete(key);
+      }
+      if (versions.size === 0) this.stats.delete(dataType);
+    }
+    this.takeModels(models);
+    this.events = this.events.filter((each) => this.#told.has(each));
+    this.events = merged(this.events, events.events, eventKey, "at_ms", MOST_EVENTS);
+    this.rejected.sample = this.rejected.sample.filter((each) => this.#told.has(each));
+    this.takeRejected(rejected);
+    return stats.stats.filter((each) => this.takeStats(each));
+  }
+
+  /** @returns {boolean} whether that was news: what is loaded and what is streamed overlap */
+  takeStats(stats) {
+    this.#told.add(stats);
+    let versions = this.stats.get(stats.data_type);
+    if (!versions) this.stats.set(stats.data_type, (versions = new Map()));
+    const known = versions.get(statsKey(stats));
+    if (known && known.updated_ms >= stats.updated_ms) return false;
+    versions.set(statsKey(stats), stats);
+    return true;
+  }
+
+  takeModels(answer) {
+    this.models = new Map(answer.data_types.map((each) => [each.data_type, each]));
+  }
+
+  /** Those of one data type: it may have none among the newest of all. */
+  takeEventsOf(dataType, answer) {
+    this.#asked = { dataType, events: answer.events };
+  }
+
+  takeEvent(event) {
+    this.#told.add(event);
+    this.events = merged(this.events, [event], eventKey, "at_ms", MOST_EVENTS);
+  }
+
+  eventsOf(dataType) {
+    const asked = this.#asked.dataType === dataType ? this.#asked.events : [];
+    const events = [this.events, asked].map((each) => each.filter((event) => event.data_type === dataType));
+    return merged(...events, eventKey, "at_ms", MOST_EVENTS);
+  }
+
+  takeRejected(answer) {
+    const sample = merged(this.rejected.sample, answer.sample, sampleKey, "rejected_at_ms", MOST_SAMPLES);
+    this.rejected = { models: answer.models, sample };
+  }
+
+  takeSample(each) {
+    this.#told.add(each);
+    this.rejected.sample = merged(this.rejected.sample, [each], sampleKey, "rejected_at_ms", MOST_SAMPLES);
+  }
+
+  /** Rows of `models` that serve now, the newest first. */
+  serving(dataType) {
+    const rows = this.models.get(dataType)?.serving ?? [];
+    return [...rows].sort((a, b) => b.since_ms - a.since_ms);
+  }
+
+  /**
+   * Statistics of the version that serves, and of the one that served before it.
+   *
+   * Either may be null: a version that has just taken over has no statistics yet.
+   */
+  currentAndPrevious(dataType) {
+    const served = this.statsOf(dataType)
+      .filter((each) => each.name !== "" && each.served > 0)
+      .sort((a, b) => b.last_served_ms - a.last_served_ms);
+    const [row] = this.serving(dataType);
+    const key = row ? versionKey(row.name, row.version, row.sha256) : served[0] && statsKey(served[0]);
+    return {
+      current: served.find((each) => statsKey(each) === key) ?? null,
+      previous: served.find((each) => statsKey(each) !== key) ?? null,
+    };
+  }
+
+  drifted(dataType) {
+    return this.currentAndPrevious(dataType).current?.drift.drifted ?? false;
+  }
+
+  /** Records of these data types that were turned away, by reason. */
+  rejectedByReason(dataTypes) {
+    const reasons = new Map();
+    for (const stats of dataTypes.flatMap((each) => this.statsOf(each))) {
+      for (const [reason, number] of Object.entries(stats.rejected)) {
+        reasons.set(reason, (reasons.get(reason) ?? 0) + number);
+      }
+    }
+    return reasons;
+  }
+}
+
+/** Two lists that may share some, as one, newest first; `most` at most. */
+function merged(known, more, key, time, most) {
+  const keys = new Set(more.map(key));
+  const all = [...more, ...known.filter((each) => !keys.has(key(each)))];
+  return all.sort((a, b) => b[time] - a[time]).slice(0, most);
+}

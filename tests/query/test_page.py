@@ -1,0 +1,203 @@
+"""The live page, in a real browser, against a service that answers what a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.query.page_answers import answers, event, model, now_ms, rejections, sample, stats
+from tests.query.page_browser import LIMIT_S, Page
+from tests.query.page_service import PageService
+from tests.waiting import wait_until
+
+HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\u202egnp.exe'
+
+
+@pytest.fixture
+def service() -> Iterator[PageService]:
+    with PageService(answers()) as running:
+        yield running
+
+
+def test_shows_what_serves_and_what_is_told_of_it(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    page.wait_for("#serving", "partitioned-join 1/2, partitioned-join 2/2")
+    assert "forest" in page.text("#serving")
+    assert page.figure("Served in all") == "70,000"
+    assert page.figure("Rejected in all") == "100"
+    assert "PSI" in page.text("#drift")
+    assert "alcohol" in page.text("#drift")
+    assert not page.text("#drift-mark")
+    assert "tree" in page.text("#versions")
+    assert "ADMITTED" in page.text("#events")
+    assert "MISSING_FEATURE" in page.text("#record-reasons")
+    assert "7.4;0.7;oops" in page.text("#sample")
+    page.wait_for("#list", "forest 2")
+
+
+def test_all_data_types_together(page: Page, service: PageService) -> None:
+    page.open(service.url)
+    page.wait_for("#model-reasons", "UNLOADABLE")
+    assert page.text("#chosen") == "All data types"
+    assert page.figure("Data types") == "2"
+    assert page.figure("Served in all") == "79,000"
+    assert not page.text("#serving-heading")
+
+
+def test_the_only_data_type_is_shown_at_once(page: Page, service: PageService) -> None:
+    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats("wine", "forest", "2", 50_000)]}
+    service.answers["/api/models"] = {"data_types": [model("wine", ("forest", "2"))]}
+    page.open(service.url)
+    page.wait_for("#chosen", "wine")
+
+
+def test_updates_arrive(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    service.push("stats", stats("wine", "forest", "2", 51_234))
+    service.push("stats", rejections("wine", {"MALFORMED": 75, "MISSING_FEATURE": 30}))
+    wait_until(lambda: page.figure("Served in all") == "71,234", LIMIT_S)
+    wait_until(lambda: page.figure("Served per second") == "1,000", LIMIT_S)
+    wait_until(lambda: page.figure("Rejected per second") == "10", LIMIT_S)
+    assert page.figure("Latency p99") == "42 ms"
+    assert "14 and p99 42 ms" in page.attribute("#latency-chart", "aria-label")
+    page.run("document.querySelector('#minutes').closest('details').open = true")
+    page.wait_for("#minutes", "42 ms")
+    assert page.count("#rates-chart canvas") == 1
+
+
+def test_an_older_update_does_not_replace_a_newer_one(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    service.push("stats", stats("wine", "forest", "2", 40_000, age_ms=30_000))
+    service.push("stats", stats("wine", "tree", "1", 20_001))
+    wait_until(lambda: page.figure("Served in all") == "70,001", LIMIT_S)
+
+
+def test_a_swap_is_marked_and_announced(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    page.wait_for("#latency-chart .swap", "forest 2")
+    before = page.count("#latency-chart .swap")
+    service.answers["/api/models"] = {"data_types": [model("wine", ("tree", "1"), ("forest", "2"), ("net", "3"))]}
+    for instance, offset in (("partitioned-join 1/2", 10), ("partitioned-join 2/2", 11)):
+        service.push("model", event("SERVING", "wine", "net", "3", offset, instance=instance))
+    page.wait_for("#announcements", "wine: net 3 took over at")
+    wait_until(lambda: page.count("#latency-chart .swap") == before + 1, LIMIT_S)
+    assert page.text("#rates-chart .swap") == "net 3"
+    assert "net 3 took over at" in page.attribute("#rates-chart", "aria-label")
+    page.wait_for("#serving", "net")
+    page.wait_for("#events", "SERVING")
+
+
+def test_a_swap_of_another_data_type_is_not_announced(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    service.push("model", event("SERVING", "colour", "net", "3", 10))
+    service.push("model", event("SERVING", "wine", "net", "4", 11))
+    page.wait_for("#announcements", "wine: net 4")
+
+
+def test_scores_of_the_current_and_the_previous_version(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    page.wait_for("#scores-words", "Current: forest 2, 100 scores. Previous: tree 1, 100 scores.")
+    assert "most often from 5 to 6, 40 %" in page.attribute("#scores-chart", "aria-label")
+    assert page.count("#scores-chart canvas") == 1
+    assert not page.text("#labels")
+    page.run("location.hash = '#type=colour'")
+    page.wait_for("#labels", "60 %")
+    assert not page.text("#scores-numbers")
+
+
+def test_drift_is_marked_in_words(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    drift = stats("wine", "forest", "2", 50_000)["drift"] | {"drifted": True, "score_psi": 0.4}
+    service.push("stats", stats("wine", "forest", "2", 60_000, drift=drift))
+    page.wait_for("#drift-mark", "Drift")
+    page.wait_for("#drift-words", "an index went above the limit")
+    page.wait_for("#list", "drift")
+
+
+def test_hostile_text_is_shown_and_does_nothing(page: Page, service: PageService) -> None:
+    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats(HOSTILE, HOSTILE, HOSTILE, 5)]}
+    service.answers["/api/models"] = {"data_types": [model(HOSTILE, (HOSTILE, HOSTILE))]}
+    page.open(service.url)
+    record = sample(HOSTILE, HOSTILE, HOSTILE.encode(), 5, data_type=HOSTILE, topic=HOSTILE)
+    service.push("rejected", record)
+    service.push("rejected", sample("MALFORMED", "no text", b"\xff\xfe\x00", 6, data_type=HOSTILE, original_bytes=9999))
+    service.push("model", event("SERVING", HOSTILE, HOSTILE, "new", 9, detail=HOSTILE))
+    page.wait_for("#events", "<script>")
+    page.wait_for("#sample", "<img")
+    assert "\\u202egnp.exe" in page.text("#sample")
+    assert "ff fe 00… (9,999 bytes)" in page.text("#sample")
+    page.wait_for("#announcements", "<script>")
+    assert page.count("img, body script") == 0
+    assert page.run("return window.hacked ?? null") is None
+    assert "\u202e" not in page.text("body")
+
+
+def test_asks_for_a_token(page: Page, service: PageService) -> None:
+    page.expected = ["401"]
+    service.token = "open-sesame"  # noqa: S105
+    page.driver.get(f"{service.url}#type=wine")
+    page.wait_for("#token-form", "A token is needed")
+    assert not page.text("#columns")
+    page.press("wrong", Keys.ENTER)
+    page.wait_for("#token-error", "did not accept")
+    page.press("open-sesame", Keys.ENTER)
+    page.wait_for("#state", "Live")
+    page.wait_for("#serving", "forest")
+    assert not page.text("#token-form")
+    page.driver.refresh()
+    page.wait_for("#serving", "forest")
+    assert page.run("return localStorage.length") == 0
+
+
+def test_connects_again_and_loads_what_it_missed(page: Page, service: PageService) -> None:
+    page.expected = ["503", "ERR_"]
+    page.open(f"{service.url}#type=wine")
+    service.problem = "12 messages are still to be read"
+    service.break_streams()
+    page.wait_for("#state", "Reconnecting")
+    page.wait_for("#freshness", "as of")
+    page.wait_for("#freshness", "12 messages are still to be read")
+    assert page.text("#serving"), "what was known stays"
+    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats("wine", "forest", "2", 77_000)]}
+    service.problem = ""
+    page.wait_for("#state", "Live")
+    wait_until(lambda: page.figure("Served in all") == "77,000", LIMIT_S)
+    service.push("stats", stats("wine", "forest", "2", 78_000))
+    wait_until(lambda: page.figure("Served in all") == "78,000", LIMIT_S)
+
+
+def test_a_service_that_does_not_hear_the_broker_is_stale(page: Page, service: PageService) -> None:
+    page.expected = ["503"]
+    page.open(service.url)
+    service.problem = "the broker has not answered for 31 s"
+    page.wait_for("#state", "Stale")
+    page.wait_for("#freshness", "the broker has not answered for 31 s")
+    service.problem = ""
+    page.wait_for("#state", "Live")
+
+
+def test_thousands_of_data_types(page: Page, service: PageService) -> None:
+    names = [f"type-{number:04}" for number in range(3000)]
+    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats(name, "glm", "1", 10) for name in names]}
+    service.answers["/api/models"] = {"data_types": [model(name, ("glm", "1"), instances=1) for name in names]}
+    page.open(service.url)
+    page.wait_for("#list-count", "100 of 3,000 shown")
+    assert page.count("#list li") == 100
+    page.run("document.querySelector('#filter').focus()")
+    page.press("2987")
+    page.wait_for("#list-count", "1 of 3,000")
+    assert page.text("#list .name") == "type-2987"
+    page.run("document.querySelector('#list a').click()")
+    page.wait_for("#chosen", "type-2987")
+
+
+def test_the_list_in_other_orders(page: Page, service: PageService) -> None:
+    page.open(service.url)
+    page.wait_for("#list li:first-child .name", "colour")
+    service.push("stats", rejections("wine", {"MALFORMED": 75}))
+    page.run("const order = document.querySelector('#order'); order.focus()")
+    page.press("drift")
+    page.wait_for("#list li:first-child .name", "wine")
+    page.wait_for("#list li:first-child .bad", "10/s rejected")

@@ -1,0 +1,133 @@
+"""A connection that sends or takes slowly is ended; the others are not disturbed."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from modelserving.query import protocol
+from modelserving.query.app import application
+from modelserving.query.server import Server, listen
+from modelserving.query.service import Service
+from tests.query.cases import FakeResults, service_of
+from tests.waiting import LIMIT_S, wait_until
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+ALIVE = b'{"status":"alive"}'
+
+
+@contextmanager
+def running(service: Service) -> Iterator[tuple[tuple[str, int], Server]]:
+    """A server in a thread, and its address."""
+    with listen("127.0.0.1", 0) as listening:
+        address = listening.getsockname()
+        server = Server(application(service, None), service.hub)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield address, server
+        finally:
+            server.should_exit = True
+            thread.join(LIMIT_S)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[tuple[str, int]]:
+    """The address of a server in a thread."""
+    with running(service) as (address, _):
+        yield address
+
+
+@contextmanager
+def connected(address: tuple[str, int]) -> Iterator[socket.socket]:
+    with socket.create_connection(address, timeout=LIMIT_S) as connection:
+        yield connection
+
+
+def answered(connection: socket.socket, count: int) -> bytes:
+    """The answers to `count` requests for /healthz."""
+    received = b""
+    while received.count(ALIVE) < count:
+        piece = connection.recv(10_000)
+        assert piece, "the connection has ended"
+        received += piece
+    return received
+
+
+def is_ended(connection: socket.socket) -> bool:
+    """Wait until the other side ends the connection, without an answer."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, int]]:
+    with serving(service_of()) as where:
+        yield where
+
+
+def test_a_head_without_end_is_cut_off(address: tuple[str, int]) -> None:
+    with connected(address) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 100_000_000)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: loc", REQUEST[:-2]])
+def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_LIMIT_S", 0.2)
+    with serving(service_of()) as address, connected(address) as connection:
+        connection.sendall(sent)
+        assert is_ended(connection)
+
+
+def test_the_second_request_of_a_connection_is_not_waited_for_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_LIMIT_S", 0.2)
+    with serving(service_of()) as address, connected(address) as connection:
+        connection.sendall(REQUEST)
+        assert answered(connection, 1).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(REQUEST[:9])
+        assert is_ended(connection)
+
+
+def test_requests_in_pieces_and_several_at_once_are_answered(address: tuple[str, int]) -> None:
+    with connected(address) as connection:
+        for byte in REQUEST * 2:
+            connection.sendall(bytes([byte]))
+        connection.sendall(REQUEST * 3)
+        assert answered(connection, 5).count(b"HTTP/1.1 200 OK") == 5
+
+
+def test_200_connections_at_once_are_answered(address: tuple[str, int]) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(address)) for _ in range(200)]
+        for _ in range(3):
+            for connection in connections:
+                connection.sendall(REQUEST)
+            for connection in connections:
+                assert answered(connection, 1).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_an_answer_that_nobody_takes_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STUCK_S", 0.2)
+    service = service_of(results=FakeResults([b'"%s"' % (b"x" * 1_000_000)] * 100))
+    with running(service) as (address, server), connected(address) as connection:
+        connection.sendall(b"GET /api/results HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(10)
+        wait_until(lambda: not server.server_state.connections)
+
+
+def test_a_listener_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STUCK_S", 0.2)
+    service = service_of()
+    monkeypatch.setattr(service, "snapshot", lambda: b": " + b"x" * 100_000_000 + b"\n\n")
+    with serving(service) as address, connected(address) as connection:
+        connection.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(10)
+        wait_until(lambda: len(service.hub) == 0)

@@ -1,0 +1,195 @@
+"""Server-sent events: who gets what, and who is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from modelserving.query.service import MOST_REJECTED_A_SECOND, Service
+from modelserving.query.stream import HEARTBEAT_S, MOST_WAITING, EventStream, Hub, chunk
+from modelserving.wire.serving_pb2 import EventKind
+from tests.query.cases import (
+    NOW_MS,
+    event,
+    event_message,
+    rejected,
+    rejected_message,
+    service_of,
+    stats,
+    stats_message,
+)
+
+
+class Client:
+    """An ASGI client that takes what is sent until it goes."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+
+    async def receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def text(self) -> str:
+        return b"".join(message.get("body", b"") for message in self.sent).decode()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+
+def told(text: str) -> list[tuple[str, Any]]:
+    """The events of a stream, as far as they are whole: name and data."""
+    events = []
+    for block in text.split("\n\n")[:-1]:
+        if block.startswith("event: "):
+            name, data = block.split("\n")
+            events.append((name.removeprefix("event: "), orjson.loads(data.removeprefix("data: "))))
+    return events
+
+
+def listening(
+    service: Service,
+    work: Callable[[Client, asyncio.Task[None]], Awaitable[None]],
+    *,
+    method: str = "GET",
+    heartbeat_s: float = HEARTBEAT_S,
+) -> Client:
+    """Listen to a service while `work` is done."""
+
+    async def run() -> Client:
+        client = Client()
+        stream = EventStream(service.hub, service.snapshot, heartbeat_s)
+        scope = {"type": "http", "method": method, "path": "/api/stream", "query_string": b"", "headers": []}
+        task = asyncio.create_task(stream(scope, client.receive, client.send))
+        await client.until(lambda: client.sent)
+        await work(client, task)
+        async with asyncio.timeout(30):
+            await task
+        assert not len(service.hub), "it has left"
+        return client
+
+    return asyncio.run(run())
+
+
+def test_first_all_statistics_then_what_changes() -> None:
+    service = service_of([stats_message(stats()), stats_message(stats(version="2", since=NOW_MS + 1))])
+
+    async def work(client: Client, _: asyncio.Task[None]) -> None:
+        await client.until(lambda: "retry:" in client.text)
+        service.take_in(
+            [
+                stats_message(stats(served=9)),
+                event_message(event(EventKind.SERVING)),
+                rejected_message(rejected()),
+            ]
+        )
+        await client.until(lambda: "rejected" in client.text)
+        client.gone.set()
+
+    client = listening(service, work)
+    assert client.sent[0]["status"] == 200
+    assert (b"content-type", b"text/event-stream; charset=utf-8") in client.sent[0]["headers"]
+    events = told(client.text)
+    assert [name for name, _ in events] == ["stats", "stats", "stats", "model", "rejected"]
+    assert [data["served"] for name, data in events if name == "stats"] == [3, 3, 9]
+    assert events[3][1]["kind"] == "SERVING"
+    assert events[4][1]["reason"] == "MALFORMED"
+
+
+def test_nothing_new_is_still_a_sign_of_life() -> None:
+    async def work(client: Client, _: asyncio.Task[None]) -> None:
+        await client.until(lambda: client.text.count(": still here\n\n") >= 2)
+        client.gone.set()
+
+    listening(service_of([]), work, heartbeat_s=0.01)
+
+
+def test_a_client_that_goes_is_noticed_at_once() -> None:
+    async def work(client: Client, task: asyncio.Task[None]) -> None:
+        client.gone.set()
+        await client.until(task.done)
+
+    client = listening(service_of([]), work, heartbeat_s=1e6)
+    assert client.sent[-1].get("more_body"), "there is nobody to tell of the end"
+
+
+def test_the_end_of_the_service_ends_streams() -> None:
+    service = service_of([])
+
+    async def work(client: Client, _: asyncio.Task[None]) -> None:
+        await client.until(lambda: client.text)
+        service.hub.close()
+
+    client = listening(service, work)
+    assert client.sent[-1] == {"type": "http.response.body", "body": b""}
+
+
+def test_a_client_that_is_far_behind_is_cut_off_and_the_others_are_not() -> None:
+    async def run() -> tuple[list[bytes | None], bytes | None]:
+        hub = Hub()
+        slow, quick = hub.join(), hub.join()
+        assert slow is not None
+        assert quick is not None
+        taken = []
+        for number in range(MOST_WAITING + 1):
+            hub.publish(b"%d" % number)
+            taken.append(await quick.next(60))
+        return taken, await slow.next(60)
+
+    taken, end = asyncio.run(run())
+    assert taken == [b"%d" % number for number in range(MOST_WAITING + 1)]
+    assert end is None
+
+
+def test_a_question_for_the_head_gets_no_stream() -> None:
+    async def work(client: Client, task: asyncio.Task[None]) -> None:
+        await client.until(task.done)
+
+    assert listening(service_of(), work, method="HEAD").text == ""
+
+
+def test_nothing_is_told_before_the_view_is_whole() -> None:
+    service = service_of([])
+
+    async def work(client: Client, _: asyncio.Task[None]) -> None:
+        await client.until(lambda: client.text)
+        reader = service._reader
+        reader.progress = type(reader.progress)()  # type: ignore[misc]
+        service.take_in([stats_message(stats())])
+        reader.progress = type(reader.progress)(caught_up=True, heard_s=0.0)  # type: ignore[misc]
+        service.take_in([stats_message(stats(version="2"))])
+        await client.until(lambda: "stats" in client.text)
+        client.gone.set()
+
+    assert [data["model_version"] for _, data in told(listening(service, work).text)] == ["2"]
+
+
+def test_of_rejections_a_few_a_second_are_told() -> None:
+    now_s = [0.0]
+    service = service_of([], clock_s=lambda: now_s[0])
+    listener = service.hub.join()
+    assert listener is not None
+    counts = []
+    for seconds in (0.0, 0.5, 1.5):
+        now_s[0] = seconds
+        service.take_in([rejected_message(rejected(), number) for number in range(20)])
+        queued = b"".join(listener._chunks)
+        counts.append(queued.count(b"event: rejected"))
+    assert counts == [MOST_REJECTED_A_SECOND, MOST_REJECTED_A_SECOND, 2 * MOST_REJECTED_A_SECOND]
+    assert len(service.view.rejections(100)) == 60, "all of them are in the view"
+
+
+@pytest.mark.parametrize("items", [[], [b"{}"], [b'{"a":1}', b'{"a":2}']])
+def test_events_have_the_form_that_browsers_read(items: list[bytes]) -> None:
+    assert chunk("stats", items) == b"".join(b"event: stats\ndata: %s\n\n" % item for item in items)
