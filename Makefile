@@ -39,9 +39,10 @@ $(JARS): jars/pom.xml $(wildcard jars/src/main/java/modelserving/functions/*.jav
 
 JOIN := partitioned
 RECORDS := 50000
+KEEP :=
 
 demo: setup
-	@$(VENV)/bin/modelserving demo --join $(JOIN) --records $(RECORDS)
+	@$(VENV)/bin/modelserving demo --join $(JOIN) --records $(RECORDS) $(if $(KEEP),--keep)
 
 test: setup
 	$(VENV)/bin/pytest

@@ -25,15 +25,17 @@ from modelserving.errors import ModelServingError
     show_default=True,
     help="Valid records to send; one bad one for every hundred of them comes on top.",
 )
-def demo(*, join: str, records: int) -> None:
+@click.option("--keep", is_flag=True, help="Leave everything up at the end, until Ctrl-C.")
+def demo(*, join: str, records: int, keep: bool) -> None:
     """See models swapped under load: a broker, the job and clients, started and ended here.
 
-    Wine records flow while models of three types replace one another; at the end every record is accounted for.
+    Wine records flow while models of three types replace one another; at the end every record is accounted for. The
+    address that it begins with is a page that shows it live.
     """
     with StopSignals() as signals:
         try:
             title = f"modelserving demo · {join} join"
-            summary, log = run(join, records, display(title), signals.check)
+            summary, log = run(join, records, display(title), signals.check, keep=keep)
         except (Stopped, ModelServingError, OSError):
             # What fails after a signal may well fail because of it.
             if signals.received is None:

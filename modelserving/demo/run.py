@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,9 @@ from modelserving import topics as topics_module
 from modelserving.demo import messages
 from modelserving.demo.messages import Publication
 from modelserving.demo.progress import Display, Progress
+from modelserving.demo.query_service import QueryService
 from modelserving.demo.serving_job import ServingJob, last_lines, script
+from modelserving.demo.stopping import Stopped
 from modelserving.demo.tally import RateMeter, Summary, Tally
 from modelserving.demo.traffic import Answers, Pacer, Sender
 from modelserving.errors import BrokerError, ModelServingError
@@ -37,11 +40,20 @@ _POLL_MS = 50
 
 
 def run(
-    join: str, records: int, show: Display, check_stop: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    join: str,
+    records: int,
+    show: Display,
+    check_stop: Callable[[], None],
+    *,
+    keep: bool = False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Summary, str]:
     """Run it once with `records` valid records; the account, and the end of the job's log if that has faults.
 
-    `check_stop` is called every now and then, and may raise to end it all; `clock` tells seconds.
+    Args:
+        check_stop: called every now and then; may raise to end it all.
+        keep: leave all up at the end, until `check_stop` raises `Stopped`.
+        clock: tells seconds.
 
     Raises:
         ConfigurationError: Java, the jars or files of the checkout are missing.
@@ -61,14 +73,16 @@ def run(
         with LocalBroker(Path(folder, "kafka"), free_port()) as broker:
             check_stop()
             topics_module.create(broker.bootstrap_servers, topics, PARTITIONS)
-            show.event("starting the job on an embedded Flink cluster, which takes some 20 s")
             tally = Tally()
             with (
+                QueryService(Path(folder), broker.bootstrap_servers) as query_service,
                 ServingJob(Path(folder, "job"), broker.bootstrap_servers, join) as job,
                 Sender(broker.bootstrap_servers, topics, tally.add_sent) as sender,
                 Answers(broker.bootstrap_servers, topics) as answers,
             ):
                 try:
+                    show.event(f"watch it at {query_service.url}")
+                    show.event("the job starts on an embedded Flink cluster, which takes some 20 s")
                     play = _Play(
                         models=models,
                         feed=feed,
@@ -88,6 +102,13 @@ def run(
                             raise BrokerError(f"the broker ended by itself; its log ends:\n{log}")
                     sender.flush()
                     summary = tally.summary()
+                    if keep:
+                        show.event(f"{summary.line}; all stays up at {query_service.url} until Ctrl-C")
+                        with suppress(Stopped):
+                            while True:
+                                check_stop()
+                                job.check()
+                                time.sleep(_POLL_MS / 1000)
                     return summary, job.end_of_log() if summary.faults else ""
                 finally:
                     show.event("stopping the job and the broker")

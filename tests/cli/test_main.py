@@ -119,6 +119,5 @@ def test_wrong_prefix_is_a_usage_error(run: Run, command: list[str]) -> None:
 def test_missing_topics_name_the_remedy(run: Run, broker: LocalBroker) -> None:
     done = run("tail", "models", "--topic-prefix", "none-")
     assert done.exit_code == 1
-    assert (
-        f"none-rejected-models, none-model-events at {broker.bootstrap_servers}: create what is missing" in done.stderr
-    )
+    missing = "none-rejected-models, none-model-events, none-serving-stats"
+    assert f"{missing} at {broker.bootstrap_servers}: create what is missing" in done.stderr

@@ -1,0 +1,118 @@
+"""`modelserving stats`, `models` and `events`: what the query service tells, in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
+from modelserving.cli.tables import events_table, models_table, stats_table
+from modelserving.topics import Topics
+
+LOOK_EVERY_S = 0.5
+_WIDTH_OF_FILES = 250
+"""Columns where nobody looks: whatever reads it wants whole rows."""
+_WATCH = click.option("--watch", is_flag=True, help="Go on showing what is, until Ctrl-C.")
+_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="JSON, as the query service answers; with --watch a line for each change."
+)
+
+
+@click.command()
+@_WATCH
+@_JSON
+@BOOTSTRAP_SERVERS
+@TOPICS
+def stats(*, watch: bool, as_json: bool, bootstrap_servers: str, topics: Topics) -> None:
+    """What was served: counts, rates, latencies and drift of each data type and model version."""
+    _show(
+        bootstrap_servers, topics, lambda view: view.stats.encoded(), "stats", stats_table, watch=watch, as_json=as_json
+    )
+
+
+@click.command()
+@_WATCH
+@_JSON
+@BOOTSTRAP_SERVERS
+@TOPICS
+def models(*, watch: bool, as_json: bool, bootstrap_servers: str, topics: Topics) -> None:
+    """Every model version that was seen, and which one serves where since when."""
+    _show(
+        bootstrap_servers,
+        topics,
+        lambda view: view.models.all_encoded(),
+        "data_types",
+        models_table,
+        watch=watch,
+        as_json=as_json,
+    )
+
+
+@click.command()
+@_WATCH
+@_JSON
+@click.option(
+    "--limit", type=click.IntRange(1, 500), default=30, show_default=True, help="Events to show, the newest ones."
+)
+@BOOTSTRAP_SERVERS
+@TOPICS
+def events(*, watch: bool, as_json: bool, limit: int, bootstrap_servers: str, topics: Topics) -> None:
+    """What happened to models, newest first."""
+    _show(
+        bootstrap_servers, topics, lambda view: view.events(limit), "events", events_table, watch=watch, as_json=as_json
+    )
+
+
+def _show(
+    bootstrap_servers: str,
+    topics: Topics,
+    question: Callable[[Any], list[bytes]],
+    name: str,
+    table: Callable[[Any], Table],
+    *,
+    watch: bool,
+    as_json: bool,
+) -> None:
+    # Only these commands need it: the others start sooner without.
+    from modelserving.cli.following import following  # noqa: PLC0415
+
+    def answer() -> tuple[int, list[bytes]]:
+        return followed.read(lambda view: (view.revision, question(view)))
+
+    with suppress(KeyboardInterrupt), following(bootstrap_servers, topics) as followed:
+        revision, items = answer()
+        if as_json:
+            _print_json(name, items)
+            while watch:
+                time.sleep(LOOK_EVERY_S)
+                before, (revision, items) = revision, answer()
+                if revision != before:
+                    _print_json(name, items)
+        elif watch:
+            with Live(table(_parsed(items)), console=_console(), refresh_per_second=1 / LOOK_EVERY_S) as live:
+                while True:
+                    time.sleep(LOOK_EVERY_S)
+                    live.update(table(_parsed(answer()[1])))
+        else:
+            _console().print(table(_parsed(items)))
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OF_FILES)
+
+
+def _print_json(name: str, items: list[bytes]) -> None:
+    click.echo(b'{"%s":[%s]}' % (name.encode(), b",".join(items)))
+
+
+def _parsed(items: list[bytes]) -> list[Any]:
+    return [orjson.loads(item) for item in items]

@@ -1,0 +1,105 @@
+"""`modelserving stats`, `models` and `events` show what the job told, as tables and as the query service's JSON."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from modelserving.local.broker import LocalBroker
+from modelserving.topics import Topics
+from modelserving.wire.model_pb2 import ModelType
+from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent
+from modelserving.wire.stats_pb2 import Drift, Quantiles, Recent, ServingStats
+from tests.cli.conftest import Run
+from tests.kafka_client import produce
+
+STATS = ServingStats(
+    data_type="wine",
+    name="forest",
+    model_version="3",
+    modelType=ModelType.PMML,
+    since=1_700_000_000_000,
+    served=1234,
+    usage=1234,
+    errors=5,
+    rejected={"MODEL_FAILED": 5},
+    recent=Recent(served_per_s=617),
+    latency_ms=Quantiles(count=1234, p50=21, p99=42),
+    drift=Drift(current_records=400, score_psi=0.3, drifted=True),
+)
+EVENT = ModelEvent(
+    kind=EventKind.SERVING,
+    data_type="wine",
+    model_name="forest",
+    model_version="3",
+    model_sha256="ab" * 32,
+    at_ms=1_700_000_000_000,
+    instance="keyed-join 1/2",
+    detail="evaluated by vectorised-2",
+    position=LogPosition(topic="models", offset=3),
+)
+HOSTILE = ModelEvent(
+    kind=EventKind.REJECTED, data_type="wine", model_name="[red]\x1b[2J", at_ms=1, instance="admission", detail="\x07"
+)
+
+
+@pytest.fixture(autouse=True)
+def told(broker: LocalBroker, topics: Topics) -> None:
+    servers = broker.bootstrap_servers
+    produce(servers, topics.serving_stats, [(b"k", ServingStats(data_type="wine", served=1).SerializeToString())], 0)
+    produce(servers, topics.serving_stats, [(b"k", STATS.SerializeToString())], 0)
+    produce(
+        servers, topics.model_events, [(b"wine", HOSTILE.SerializeToString()), (b"wine", EVENT.SerializeToString())]
+    )
+
+
+def test_stats(run: Run) -> None:
+    shown = run("stats").stdout
+    for text in ("wine", "forest", "PMML", "1234", "617", "5 MODEL_FAILED", "PSI 0.30, drifted", "2023-11-14"):
+        assert text in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_stats_as_json(run: Run) -> None:
+    (stats,) = json.loads(run("stats", "--json").stdout)["stats"]
+    assert (stats["served"], stats["modelType"], stats["rejected"]) == (1234, "PMML", {"MODEL_FAILED": 5})
+
+
+def test_models(run: Run) -> None:
+    shown = run("models").stdout
+    for text in ("forest", "SERVING", "abababababab", "keyed-join 1/2", "vectorised-2"):
+        assert text in shown
+    (data_type,) = json.loads(run("models", "--json").stdout)["data_types"]
+    assert [serving["instance"] for serving in data_type["serving"]] == ["keyed-join 1/2"]
+
+
+def test_events_are_newest_first_and_harmless(run: Run) -> None:
+    shown = run("events").stdout
+    assert shown.index("SERVING") < shown.index("REJECTED")
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "[red]" in shown
+    assert len(json.loads(run("events", "--json", "--limit", "1").stdout)["events"]) == 1
+
+
+def test_watch_tells_each_change(broker: LocalBroker, topics: Topics) -> None:
+    command = [sys.executable, "-m", "modelserving.cli.main", "stats", "--watch", "--json"]
+    command += ["--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", topics.prefix]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [each["served"] for each in json.loads(process.stdout.readline())["stats"]] == [1234]
+        later = ServingStats(data_type="wine", name="forest", served=2000).SerializeToString()
+        produce(broker.bootstrap_servers, topics.serving_stats, [(b"k", later)], 0)
+        assert [each["served"] for each in json.loads(process.stdout.readline())["stats"]] == [2000]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_a_broker_that_is_away(run: Run) -> None:
+    result = run("stats", "--bootstrap-servers", "127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "127.0.0.1:9" in result.stderr
