@@ -80,22 +80,34 @@ def pom_version(name: str) -> str:
 # --- Settings
 
 
+def of_options(settings: dict[str, Any]) -> set[str]:
+    """The keys but those of metric reporters, which are named by whoever sets them."""
+    return {key for key in settings if not key.startswith("metrics.reporter.")}
+
+
+def test_the_metric_reporter_is_one_that_flink_brings() -> None:
+    name = SETTINGS["metrics.reporter.prom.factory.class"].replace(".", "/") + ".class"
+    (jar,) = (flink_home() / "plugins" / "metrics-prometheus").glob("*.jar")
+    with zipfile.ZipFile(jar) as archive:
+        assert name in archive.namelist()
+
+
 def test_flink_knows_every_setting_and_reads_its_value(flink: Any, options: dict[str, Any]) -> None:
     loaded = flink.org.apache.flink.configuration.GlobalConfiguration.loadConfiguration(str(ROOT / "flink-conf"))
     assert set(loaded.toMap()) == set(SETTINGS)
-    assert set(SETTINGS) <= set(options)
-    for key in SETTINGS:
+    assert of_options(SETTINGS) <= set(options)
+    for key in of_options(SETTINGS):
         assert loaded.get(options[key]) is not None, key
 
 
 def test_flink_reads_the_manifests_settings(flink: Any, options: dict[str, Any]) -> None:
     settings = DEPLOYMENT["spec"]["flinkConfiguration"]
-    assert set(settings) <= set(options)
+    assert of_options(settings) <= set(options)
     configuration = flink.org.apache.flink.configuration.Configuration()
     for key, value in settings.items():
         assert isinstance(value, str), f"{key}: the operator takes text only"
         configuration.setString(key, value)
-        assert configuration.get(options[key]) is not None, key
+        assert key not in options or configuration.get(options[key]) is not None, key
 
 
 def test_an_unknown_setting_would_be_noticed(options: dict[str, Any]) -> None:
@@ -156,7 +168,7 @@ def test_images_are_official_ones() -> None:
     images += [service["image"] for service in COMPOSE["services"].values() if not service.get("build")]
     assert images
     for image in images:
-        assert re.fullmatch(r"(flink|python|maven|apache/kafka):[\w.-]+", image), image
+        assert re.fullmatch(r"(flink|python|maven|apache/kafka|prom/prometheus|grafana/grafana):[\w.-]+", image), image
 
 
 # --- Image
@@ -260,7 +272,7 @@ def test_compose_restarts_what_runs_and_not_what_ends() -> None:
 def test_compose_keeps_state_and_messages() -> None:
     for name in ("jobmanager", "taskmanager", "submit"):
         assert COMPOSE["services"][name]["volumes"] == ["flink-state:/var/lib/flink"]
-    assert set(COMPOSE["volumes"]) == {"flink-state", "kafka-data"}
+    assert set(COMPOSE["volumes"]) == {"flink-state", "kafka-data", "prometheus-data"}
 
 
 def test_compose_broker_takes_the_largest_message() -> None:
@@ -280,7 +292,7 @@ def test_compose_creates_the_topics(broker: LocalBroker) -> None:
 def test_docker_takes_the_compose_file() -> None:
     if shutil.which("docker") is None or _docker_compose("version").returncode:
         pytest.skip("docker compose is not installed, so the compose file is not checked by it")
-    done = _docker_compose("--profile", "submit", "config", "--format", "json")
+    done = _docker_compose("--profile", "submit", "--profile", "watch", "config", "--format", "json")
     assert done.returncode == 0, done.stderr
     assert "level=warning" not in done.stderr
     services = json.loads(done.stdout)["services"]
@@ -296,6 +308,41 @@ def test_docker_takes_the_compose_file() -> None:
 def _docker_compose(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = ["docker", "compose", *arguments]
     return subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=False, capture_output=True, text=True)
+
+
+# --- Metrics
+
+DASHBOARD = ROOT / "deploy" / "grafana" / "provisioning" / "dashboards" / "modelserving.json"
+
+
+def metric_names(text: str) -> set[str]:
+    """The metrics that expressions ask for."""
+    return set(re.findall(r"\b(?:modelserving|flink)_\w+", text))
+
+
+def test_dashboard_and_alarms_ask_for_metrics_that_there_are() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    asked = metric_names(json.dumps(dashboard)) | metric_names((ROOT / "deploy" / "alarms.yml").read_text())
+    told = {metric for metric in asked if metric.startswith("modelserving_")}
+    source = (ROOT / "modelserving" / "query" / "metrics.py").read_text()
+    counters = {name for name in told if name.endswith("_total")}
+    for name in told:
+        assert f'"{name.removesuffix("_total") if name in counters else name}"' in source, name
+    joins = (ROOT / "modelserving" / "flink" / "metrics.py").read_text()
+    admission = (ROOT / "modelserving" / "flink" / "admission.py").read_text()
+    own = {name.removeprefix("flink_taskmanager_job_task_operator_") for name in asked if "operator" in name}
+    assert own
+    for name in own:
+        assert f'"{name}"' in joins + admission, name
+
+
+def test_prometheus_asks_the_services_of_the_compose_file() -> None:
+    settings = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    flink, query = settings["scrape_configs"]
+    assert set(flink["dns_sd_configs"][0]["names"]) <= set(COMPOSE["services"])
+    assert str(SETTINGS["metrics.reporter.prom.port"]).startswith(f"{flink['dns_sd_configs'][0]['port']}-")
+    (target,) = query["static_configs"][0]["targets"]
+    assert target.split(":")[0] in COMPOSE["services"]
 
 
 # --- Runbook
