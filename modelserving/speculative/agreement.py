@@ -1,0 +1,32 @@
+"""Agreement: whether the answers of two models, or of one and what was decided, are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelserving.speculative.ballot import Ballot
+
+
+def compare(
+    numbers: tuple[NDArray[np.float64], NDArray[np.float64]],
+    labels: tuple[NDArray[np.int32], NDArray[np.int32]],
+    tolerance: float,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where two sides can be compared, and where they agree: equal labels, or numbers within `tolerance`.
+
+    A side without a label (-1) and without a number (not a number) has no answer, or a vector: it is not compared.
+    """
+    has = [(label >= 0) | ~np.isnan(number) for number, label in zip(numbers, labels, strict=True)]
+    compared = has[0] & has[1]
+    with np.errstate(over="ignore"):
+        near = np.abs(numbers[0] - numbers[1]) <= tolerance
+    agreed = compared & (((labels[0] == labels[1]) & (labels[0] >= 0)) | near)
+    return compared, agreed
+
+
+def matrix(ballot: Ballot, tolerance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each pair of m models, on how many records they can be compared, and on how many they agree: (m, m) each."""
+    numbers, labels = ballot.numbers, ballot.labels
+    compared, agreed = compare((numbers[:, None], numbers[None, :]), (labels[:, None], labels[None, :]), tolerance)
+    return compared.sum(axis=2), agreed.sum(axis=2)

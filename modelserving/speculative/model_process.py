@@ -1,0 +1,219 @@
+"""A model in a process of its own: for one that holds Python's lock, or may never return.
+
+The process is started by the lane's thread, and ends with it. One that died, or was ended, is started again.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import IO, Any
+
+import cloudpickle
+import pyarrow as pa
+
+from modelserving.errors import ModelServingError
+from modelserving.processes import be_dispensable, end_with
+from modelserving.servable import Servable
+from modelserving.speculative.answering import Score, answer
+from modelserving.speculative.lane_models import score_of
+from modelserving.speculative.votes import ModelVotes
+
+RETRY_AFTER_S = 5.0
+"""A process that died is started again after so long, not sooner: a start takes much longer than an answer."""
+
+_ENDED = (OSError, EOFError, ValueError, pickle.UnpicklingError)
+"""What a pipe raises whose other end is gone; ValueError: it was closed here."""
+
+
+class InProcess:
+    """A model that answers in a process of its own.
+
+    Args:
+        make: makes, in that process, the servable or the function that scores a batch. It is sent there by cloudpickle.
+        columns: the columns of a batch that the model reads; only those are sent. Empty: all.
+        start_s: a process that takes longer to make its model is ended.
+        stand_back: whether other processes go first where there are not processors enough.
+        clock_s: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Servable | Score],
+        columns: Sequence[str] = (),
+        *,
+        start_s: float = 120.0,
+        stand_back: bool = False,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._first = pickle.dumps((sys.path, stand_back, cloudpickle.dumps(make)))
+        self._columns = list(columns)
+        self._start_s = start_s
+        self._clock_s = clock_s
+        self._guard = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._retry_s = -float("inf")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while there is a process."""
+        with self._guard:
+            return None if self._process is None else self._process.pid
+
+    def prepare(self) -> None:
+        """Start the process, and have it make its model.
+
+        Raises:
+            ModelServingError: it cannot.
+        """
+        self._running()
+
+    def answer(self, batch: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
+        """The votes on a batch.
+
+        Raises:
+            ModelServingError: the process has ended.
+        """
+        process = self._running()
+        needed = batch.select(self._columns) if self._columns else batch
+        try:
+            found: list[ModelVotes] = _ask(process, pickle.dumps((_to_ipc(needed), within_s)))
+        except _ENDED as error:
+            raise self._ended(process) from error
+        return found
+
+    def interrupt(self, final: bool) -> None:
+        """End the process; from any thread."""
+        with self._guard:
+            self._closed = self._closed or final
+            if self._process is not None:
+                _kill(self._process)
+
+    def close(self) -> None:
+        """End the process."""
+        self.interrupt(final=True)
+        self._drop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """The process, with its model made."""
+        with self._guard:
+            process = self._process
+            if process is None:
+                wait_s = self._retry_s - self._clock_s()
+                if self._closed or wait_s > 0:
+                    then = "is closed" if self._closed else f"ended; another one is started in {wait_s:.1f} s"
+                    raise ModelServingError(f"the model's process {then}")
+                started = self._process = _start()
+        if process is not None:
+            return process
+        limit = threading.Timer(self._start_s, self.interrupt, [False])
+        limit.daemon = True
+        limit.start()
+        try:
+            fault: str | None = _ask(started, self._first)
+        except _ENDED as error:
+            raise self._ended(started) from error
+        finally:
+            limit.cancel()
+        if fault is not None:
+            self._ended(started)
+            raise ModelServingError(fault)
+        return started
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> ModelServingError:
+        """Take leave of a process that has ended, or is of no use."""
+        self._drop()
+        self._retry_s = self._clock_s() + RETRY_AFTER_S
+        code = process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return ModelServingError(f"the model's process ended ({how})")
+
+    def _drop(self) -> None:
+        with self._guard:
+            process, self._process = self._process, None
+            if process is None:
+                return
+            _kill(process)
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(*_ENDED):
+                _pipe(pipe).close()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
+    # In a session of its own, so that all that it starts can be killed with it.
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:  # and so its id is still its own
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _ask(process: subprocess.Popen[bytes], request: bytes) -> Any:
+    requests = _pipe(process.stdin)
+    requests.write(request)
+    requests.flush()
+    return pickle.load(_pipe(process.stdout))  # noqa: S301 - it comes from the process started here
+
+
+def _to_ipc(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    encoded: bytes = sink.getvalue().to_pybytes()
+    return encoded
+
+
+def _pipe(stream: IO[bytes] | None) -> Any:
+    if stream is None:
+        raise TypeError("a process without pipes")
+    return stream
+
+
+def main() -> None:
+    """Answer what is asked on standard input, for the process given, until it closes its end."""
+    end_with(int(sys.argv[1]))
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # what a model prints goes where errors go
+    path, stand_back, make = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
+    sys.path[:] = path
+    if stand_back:
+        be_dispensable()
+    try:
+        model = cloudpickle.loads(make)()
+    except Exception as error:  # noqa: BLE001 - it is told
+        _tell(answers, f"the model cannot be made: {type(error).__name__}: {error}")
+        return
+    _tell(answers, None)
+    score = score_of(model)
+    while requests.peek(1):
+        encoded, within_s = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
+        with pa.ipc.open_stream(encoded) as reader:
+            batch = reader.read_next_batch()
+        _tell(answers, answer(score, batch, partial(_is_past, time.monotonic() + within_s)))
+
+
+def _is_past(end_s: float) -> bool:
+    return time.monotonic() > end_s
+
+
+def _tell(answers: IO[bytes], what: object) -> None:
+    answers.write(pickle.dumps(what))
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()
