@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from modelserving.configuration import load_data_types
 from modelserving.decoding import RAW_SCHEMA, Decoder, TypedBatch
@@ -18,6 +19,7 @@ from modelserving.packing import pack_messages
 from modelserving.results import encode_results
 from modelserving.scoring import reject_all
 from modelserving.servable import ModelVersion, Scores
+from modelserving.statistics.deltas import BatchTally
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.wine_pb2 import WineRecord
 
@@ -46,6 +48,14 @@ def best(rows: int, step: Callable[[], object]) -> float:
         step()
         times.append(time.perf_counter() - start)
     return min(times) / rows * 1e6
+
+
+def counted(typed: TypedBatch, outputs: NDArray[np.float64]) -> None:
+    """Count a batch for the statistics."""
+    tally = BatchTally("wine", None)
+    scores = Scores(typed.batch.num_rows, numbers=outputs[:, 0])
+    tally.served(typed.records, typed.batch, scores, now_us())
+    pack_messages(tally.outgoing())
 
 
 def main(rows: int) -> None:
@@ -84,7 +94,10 @@ def main(rows: int) -> None:
         "encode a label and 9 probabilities": lambda: encode(
             Scores(rows, classes=names, label_index=labels, probabilities=outputs)
         ),
-        "reject": lambda: reject_all(typed, "records", Reason.NO_MODEL, "no model yet", now_us),
+        "reject": lambda: reject_all(
+            typed, "records", Reason.NO_MODEL, "no model yet", now_us, tally=BatchTally("wine", None)
+        ),
+        "count": lambda: counted(typed, outputs),
     }
     for name, step in steps.items():
         print(f"{name:45} {best(rows, step):7.3f} µs/record")

@@ -87,6 +87,7 @@ PIPELINES: Mapping[str, Pipeline] = {
     "partitioned": Pipeline(_ours("partitioned")),
     "keyed": Pipeline(_ours("keyed")),
     "java-peer": Pipeline(_peer()),
+    "java-peer-default-threads": Pipeline(_peer("--tensorflow-threads", "0")),
     "per-record-python": Pipeline(_script("bench.per_record")),
     "identity": Pipeline(_script("bench.identity"), scores=False),
     "no-model": Pipeline(_ours("partitioned"), scores=False, environment=_WITHOUT_MODEL),
