@@ -85,7 +85,7 @@ def test_all_agree_after_swaps_bad_records_and_a_killed_worker(
             if version == 1:
                 worker_of(job).kill()
             traffic.wait()
-        assert job.restarts() >= 1
+        wait_until(lambda: job.restarts() >= 1, describe=lambda: "no worker was missed")
         by_consumer = (traffic.sent, traffic.bad)
         wait_until(
             lambda: by_api(service.url) == by_consumer, describe=lambda: f"{by_api(service.url)}, not {by_consumer}"
