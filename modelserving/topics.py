@@ -25,6 +25,14 @@ MAX_REJECTED_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 CONNECT_LIMIT_MS = 8_000
 REQUEST_LIMIT_MS = 30_000
 
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    # The segment that is written to is never compacted, and whoever starts to read reads all of it.
+    "segment.bytes": str(32 * 1024 * 1024),
+    "segment.ms": str(10 * 60 * 1000),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
 _PREFIX = re.compile(r"[a-zA-Z0-9._-]{0,200}")
 _ADDRESS = r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
 _ADDRESSES = re.compile(rf"{_ADDRESS}(?:,{_ADDRESS})*")
@@ -174,8 +182,8 @@ def _specification(name: str, topics: Topics, partitions: int) -> dict[str, Any]
         "cleanup.policy": "delete",
         "max.message.bytes": str(MAX_REJECTED_BYTES if rejected else MAX_BATCH_BYTES),
     }
-    if name == topics.models:
+    if name in (topics.models, topics.model_events):
         configuration |= {"retention.ms": "-1", "retention.bytes": "-1"}
     if name == topics.serving_stats:
-        configuration |= {"cleanup.policy": "compact"}
+        configuration |= _COMPACTED
     return {"num_partitions": 1 if name == topics.models else partitions, "configs": configuration}

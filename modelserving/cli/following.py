@@ -50,6 +50,18 @@ class Followed:
                 raise BrokerError(progress.not_ready(now_s) or "the topics cannot be read")
             time.sleep(_LOOK_EVERY_S)
 
+    @property
+    def fault(self) -> str | None:
+        """Why what is known may not be what is; None if it is.
+
+        Raises:
+            BrokerError: nothing more will be read.
+        """
+        fault = self._reader.progress.not_ready(time.monotonic())
+        if self._reader.progress.ended:
+            raise BrokerError(fault or "the topics cannot be read")
+        return fault
+
     def stop(self) -> None:
         """Read no more."""
         self._reader.stop(_STOP_LIMIT_S)

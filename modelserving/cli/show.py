@@ -12,6 +12,7 @@ import orjson
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.cli.tables import events_table, models_table, stats_table
@@ -91,8 +92,10 @@ def _show(
         revision, items = answer()
         if as_json:
             _print_json(name, items)
+            fault = None
             while watch:
                 time.sleep(LOOK_EVERY_S)
+                fault = _tell(fault, followed.fault)
                 before, (revision, items) = revision, answer()
                 if revision != before:
                     _print_json(name, items)
@@ -100,7 +103,10 @@ def _show(
             with Live(table(_parsed(items)), console=_console(), refresh_per_second=1 / LOOK_EVERY_S) as live:
                 while True:
                     time.sleep(LOOK_EVERY_S)
-                    live.update(table(_parsed(answer()[1])))
+                    shown = table(_parsed(answer()[1]))
+                    fault = followed.fault
+                    shown.caption = Text(fault) if fault else None
+                    live.update(shown)
         else:
             _console().print(table(_parsed(items)))
 
@@ -108,6 +114,13 @@ def _show(
 def _console() -> Console:
     console = Console()
     return console if console.is_terminal else Console(width=_WIDTH_OF_FILES)
+
+
+def _tell(before: str | None, fault: str | None) -> str | None:
+    """Say once that something is in the way."""
+    if fault and not before:
+        click.echo(fault, err=True)
+    return fault
 
 
 def _print_json(name: str, items: list[bytes]) -> None:

@@ -37,6 +37,8 @@ class Progress:
     serving: str = "none yet"
     """Name, version and type of the newest model version seen in the results."""
     swaps: int = 0
+    page: str = ""
+    """The address of the page that shows it live."""
 
     @property
     def waiting(self) -> int:
@@ -141,6 +143,8 @@ class LiveTable:
         table.add_column(no_wrap=True)
         bar = ProgressBar(max(1, progress.total), progress.scored + progress.rejected, BAR_WIDTH)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(progress.reasons.items()))
+        if progress.page:
+            table.add_row("page", "", Text(progress.page, style="bold"))
         table.add_row("records sent", f"{progress.sent:,}", f"of {progress.total:,}")
         table.add_row("scored", f"{progress.scored:,}", bar)
         table.add_row("rejected", f"{progress.rejected:,}", Text(reasons, style="dim"))

@@ -42,6 +42,20 @@ class QueryService:
         self.url = said.split()[-1]
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Make sure that it runs.
+
+        Raises:
+            ModelServingError: it has ended; the message holds the end of its log.
+        """
+        if self._process.poll() is not None:
+            raise ModelServingError(f"the query service ended by itself\n{last_lines(self._output)}")
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

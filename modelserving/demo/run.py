@@ -92,26 +92,38 @@ def run(
                         tally=tally,
                         topics=topics,
                         show=show,
+                        page=query_service.url,
                         clock=clock,
                     )
                     while play.go_on():
                         check_stop()
-                        job.check()
-                        if broker.pid is None:
-                            log = last_lines(broker.directory / "broker.log")
-                            raise BrokerError(f"the broker ended by itself; its log ends:\n{log}")
+                        _check(job, broker)
                     sender.flush()
                     summary = tally.summary()
                     if keep:
-                        show.event(f"{summary.line}; all stays up at {query_service.url} until Ctrl-C")
+                        show.event(summary.line)
+                        show.event("all stays up until Ctrl-C")
                         with suppress(Stopped):
                             while True:
                                 check_stop()
-                                job.check()
+                                _check(job, broker)
+                                query_service.check()
                                 time.sleep(_POLL_MS / 1000)
                     return summary, job.end_of_log() if summary.faults else ""
                 finally:
                     show.event("stopping the job and the broker")
+
+
+def _check(job: ServingJob, broker: LocalBroker) -> None:
+    """Make sure that both run.
+
+    Raises:
+        ModelServingError: one has ended; the message holds the end of its log.
+    """
+    job.check()
+    if broker.pid is None:
+        log = last_lines(broker.directory / "broker.log")
+        raise BrokerError(f"the broker ended by itself; its log ends:\n{log}")
 
 
 class _Play:
@@ -128,6 +140,7 @@ class _Play:
         tally: Tally,
         topics: Topics,
         show: Display,
+        page: str,
         clock: Callable[[], float],
     ) -> None:
         self._models = models
@@ -138,6 +151,7 @@ class _Play:
         self._tally = tally
         self._topics = topics
         self._show = show
+        self._page = page
         self._clock = clock
         self._published = 0
         self._serving: Publication | None = None
@@ -223,5 +237,6 @@ class _Play:
                 rate=self._meter.read(self._clock(), self._answered()),
                 serving=str(self._serving) if self._serving else "none yet",
                 swaps=self._tally.swaps,
+                page=self._page,
             )
         )

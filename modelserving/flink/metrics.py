@@ -24,9 +24,13 @@ class Metrics:
         self._served = group.counter("records_served")
         self._served_per_s = group.meter("records_served_per_second")
         self._errors = group.counter("model_errors")
+        # Flink's REST interface shows distributions; Prometheus gets none of them, so what they are made of is counted.
         self._batch_size = group.distribution("batch_size")
-        self._score_us = group.distribution("batch_score_us")
+        self._batches = group.counter("batches")
+        self._score_us = group.counter("score_us")
         self._load_ms = group.distribution("model_load_ms")
+        self._loads = group.counter("model_loads")
+        self._loads_ms = group.counter("model_loads_ms")
         self._rejected: dict[int, Any] = {}
         self._loading: dict[tuple[str, int], int] = {}
 
@@ -37,7 +41,8 @@ class Metrics:
                 self._served.inc(delta.served)
                 self._served_per_s.mark_event(delta.served)
                 self._batch_size.update(delta.served + sum(delta.rejected.values()))
-                self._score_us.update(delta.score_us)
+                self._batches.inc()
+                self._score_us.inc(delta.score_us)
                 for reason, count in delta.rejected.items():
                     self._of_reason(reason).inc(count)
                     if reason == Reason.MODEL_FAILED:
@@ -60,3 +65,9 @@ class Metrics:
             begun_ms = self._loading.pop(model, None)
             if begun_ms is not None:
                 self._load_ms.update(event.at_ms - begun_ms)
+                self._loads.inc()
+                self._loads_ms.inc(event.at_ms - begun_ms)
+            # Those that were overtaken while they were loaded have no other end.
+            overtaken = [key for key in self._loading if key[0] == event.data_type and key < model]
+            for key in overtaken:
+                del self._loading[key]

@@ -15,7 +15,7 @@ from modelserving.flink.state import statistics_descriptor
 from modelserving.flink.worker import prepare
 from modelserving.outgoing import Outgoing
 from modelserving.statistics.deltas import key_of, parse
-from modelserving.statistics.totals import Totals
+from modelserving.statistics.totals import Totals, at_rest
 from modelserving.wire.serving_pb2 import ModelEvent
 from modelserving.wire.state_pb2 import StatsDelta
 
@@ -68,12 +68,15 @@ class StatisticsFunction(KeyedProcessFunction):
             yield from self._tell(rested)
             for key in rested:
                 del self._known[key]
+        if lately:
+            # After a restart no other timer may be left for these.
+            ctx.timer_service().register_processing_time_timer(min(lately.values()) + AT_REST_AFTER_MS)
 
     def _lately(self, bucket: str, now_ms: int) -> dict[bytes, int]:
         """The keys of the current bucket that are not at rest; after a restart the state tells."""
         if bucket not in self._last_ms:
-            keys = [key.encode() for key in self._state.keys()]  # noqa: SIM118 - a Flink state, no dict
-            self._last_ms[bucket] = {key: now_ms for key in keys if not self._totals(key).at_rest}
+            kept = self._state.items()
+            self._last_ms[bucket] = {key.encode(): now_ms for key, encoded in kept if not at_rest(bytes(encoded))}
         return self._last_ms[bucket]
 
     def _totals(self, key: bytes) -> Totals:

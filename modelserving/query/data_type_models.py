@@ -123,7 +123,9 @@ class DataTypeModels:
         if served is not None and event.at_ms < served.since_ms:
             return
         if event.kind == EventKind.SERVING:
-            self.served[event.instance] = Served(key, event.at_ms)
+            # After a restart of the job it is told again, and serves since then all the same.
+            since_ms = served.since_ms if served is not None and served.key == key else event.at_ms
+            self.served[event.instance] = Served(key, since_ms)
         elif event.kind == EventKind.REPLACED and served is not None and served.key == key:
             del self.served[event.instance]
 

@@ -58,13 +58,15 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = dict(scope["headers"])
+        if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+            # Nobody waits for the rest of it.
+            close = {"Connection": "close"}
+            return problem(413, "the service only reads and takes no request body", "send none", headers=close)
         wait_s = self._rate.take(scope["client"][0] if scope.get("client") else "")
         if wait_s:
             return problem(429, "too many requests from this address", "ask less often", wait_s)
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MOST_TARGET_BYTES:
             return problem(414, f"path and query are longer than {MOST_TARGET_BYTES} bytes", "ask for less at once")
-        if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
-            return problem(413, "the service only reads and takes no request body", "send none")
         if self._token is None:
             return _foreign_host(headers.get(b"host", b""))
         if scope["path"].startswith(_GUARDED) and not self._shows_token(headers.get(b"authorization", b"")):

@@ -10,8 +10,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from modelserving.query.service import Service
+from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.stats_pb2 import Quantiles, ServingStats
 
+_REASONS_OF_MODELS = [
+    Reason.Name(number)
+    for number in (Reason.MALFORMED, Reason.UNKNOWN_DATA_TYPE, *filter(lambda number: number >= 20, Reason.values()))
+]
+"""Each has its series from the beginning: the increase of one that begins at 1 is not seen."""
+STALE_MS = 10_000
+"""A job that has told nothing for so long has no present rates."""
 _VERSION = ("data_type", "model", "version")
 _QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p999"))
 _GAUGES: tuple[tuple[str, str, Callable[[ServingStats], float]], ...] = (
@@ -47,6 +55,12 @@ _TIMES: tuple[tuple[str, str, float, Callable[[ServingStats], Quantiles]], ...] 
         lambda s: s.recent.score_time_us,
     ),
 )
+_OF_LATE = (
+    "modelserving_served_per_second",
+    "modelserving_rejected_per_second",
+    "modelserving_recent_latency_seconds",
+    "modelserving_recent_score_time_seconds",
+)
 
 
 def exposition(service: Service, now_ms: int) -> bytes:
@@ -66,18 +80,23 @@ class _Families(Collector):
         self._now_ms = now_ms
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._reader()
+        if not self._service.progress.caught_up:
+            # Older totals would look as if counters began anew.
+            return
         stats = sorted(self._service.view.stats, key=lambda each: each.updated_ms)
         yield from _totals(stats)
         # The same version with other bytes would be the same series: the one that was told last counts.
         latest = {_labels(each): each for each in stats if each.name}
+        lately = {labels: each for labels, each in latest.items() if self._now_ms - each.updated_ms < STALE_MS}
         for name, text, value in _GAUGES:
             gauge = GaugeMetricFamily(name, text, labels=_VERSION)
-            for labels, each in latest.items():
+            for labels, each in (lately if name in _OF_LATE else latest).items():
                 gauge.add_metric(labels, value(each))
             yield gauge
         for name, text, unit, quantiles in _TIMES:
             gauge = GaugeMetricFamily(name, text, labels=(*_VERSION, "quantile"))
-            for labels, each in latest.items():
+            for labels, each in (lately if name in _OF_LATE else latest).items():
                 _add_quantiles(gauge, labels, quantiles(each), unit)
             yield gauge
         feature_psi = GaugeMetricFamily(
@@ -88,7 +107,6 @@ class _Families(Collector):
                 feature_psi.add_metric((*labels, feature), index)
         yield feature_psi
         yield from self._models()
-        yield from self._reader()
 
     def _models(self) -> Iterator[Metric]:
         names = (*_VERSION, "sha256", "instance")
@@ -101,7 +119,8 @@ class _Families(Collector):
         yield info
         yield since
         rejected = CounterMetricFamily("modelserving_rejected_models", "Models turned away.", labels=("reason",))
-        for reason, count in sorted(self._service.view.rejected_models.items()):
+        counts = dict.fromkeys(_REASONS_OF_MODELS, 0) | self._service.view.rejected_models
+        for reason, count in sorted(counts.items()):
             rejected.add_metric((reason,), count)
         yield rejected
 

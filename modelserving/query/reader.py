@@ -29,7 +29,7 @@ POLL_MS = 1_000
 MOST_MESSAGES = 200
 """Handed on at once: whoever takes them does nothing else meanwhile."""
 PAUSE_S = 0.1
-"""After each batch, once all is read: a flood of messages is taken in sips."""
+"""After each batch, unless there is more: what trickles in is taken in sips."""
 LOOK_EVERY_S = 10.0
 """How often the broker is asked how far the topics go, if only to hear that it is there."""
 LOOK_LIMIT_MS = 5_000
@@ -127,7 +127,7 @@ class Reader:
                 self._look(consumer, partitions)
                 if self._partitions(consumer) != partitions:
                     return
-            if messages and self.progress.caught_up:
+            if 0 < len(messages) < MOST_MESSAGES and self.progress.caught_up:
                 self._stopping.wait(PAUSE_S)
 
     def _partitions(self, consumer: Any) -> list[TopicPartition]:

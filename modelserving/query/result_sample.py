@@ -22,7 +22,7 @@ FRESH_S = 1.0
 """A sample is read again only if it is older."""
 FAILED_S = 5.0
 """After a failure nobody waits for another one for so long."""
-READ_LIMIT_S = 2.0
+READ_LIMIT_S = 10.0
 _POLL_MS = 200
 _FETCH_BYTES = 256 * 1024
 
@@ -75,8 +75,11 @@ class ResultSample:
             self._next_s = self._clock_s() + FRESH_S
 
     def _read(self) -> Recent:
-        """The last messages of each partition; what is not there in time is left out."""
-        deadline_s = self._clock_s() + READ_LIMIT_S
+        """The last messages of each partition.
+
+        Raises:
+            BrokerError: they are not there in time.
+        """
         if self._consumer is None:
             self._consumer = open_consumer(self._bootstrap_servers, fetch_bytes=_FETCH_BYTES, offset_reset="earliest")
         partitions = partitions_of(self._consumer, self._topic)
@@ -87,7 +90,10 @@ class ResultSample:
             self._consumer.seek(partition, max(0, ends[partition] - each))
         sample = Recent(MOST_RESULTS)
         unread = {partition for partition in partitions if ends[partition] > 0}
-        while unread and self._clock_s() < deadline_s:
+        deadline_s = self._clock_s() + READ_LIMIT_S
+        while unread:
+            if self._clock_s() > deadline_s:
+                raise BrokerError(f"the newest results could not be read within {READ_LIMIT_S:.0f} s")
             for records in self._consumer.poll(timeout_ms=_POLL_MS, max_records=MOST_RESULTS).values():
                 for record in records:
                     _add(sample, record)

@@ -21,7 +21,8 @@ class StatsView:
         self._latest: dict[bytes, tuple[ServingStats, bytes]] = {}
 
     def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
-        """Take in a message of the topic; what it says, encoded, or None if it removes its key.
+        """Take in a message of the topic; what it says, encoded, or None if it removes its key, or is older than
+        what is known.
 
         Raises:
             DecodeError: it is not a `ServingStats`; nothing has changed.
@@ -30,6 +31,10 @@ class StatsView:
             self._latest.pop(key or b"", None)
             return None
         stats = ServingStats.FromString(value)
+        known = self._latest.get(key or b"")
+        if known is not None and stats.updated_ms < known[0].updated_ms:
+            # The key was in another partition before the topic got more of them.
+            return None
         encoded = encode(plain(stats))
         self._latest[key or b""] = (stats, encoded)
         return encoded

@@ -52,8 +52,9 @@ class BatchTally:
         delta.served += scores.rows
         delta.first_ms = min(delta.first_ms or now_ms, now_ms)
         delta.last_ms = max(delta.last_ms, now_ms)
-        latencies = np.maximum(now_ms - records.column("timestamp_ms").to_numpy(), 0)
-        self._count(self._latencies, latencies)
+        timestamps = records.column("timestamp_ms").to_numpy()
+        timestamps = timestamps[timestamps >= 0]  # -1: the log has none
+        self._count(self._latencies, np.maximum(now_ms - timestamps, 0))
         if scores.label_index is not None:
             for index, count in zip(*np.unique(scores.label_index, return_counts=True), strict=True):
                 delta.labels[scores.classes[index]] += int(count)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from modelserving.wire.stats_pb2 import ServingStats
 
 REFERENCE_RECORDS = 1000
 """Drawn, from the version's first on."""
+MOST_A_SECOND = 50
+"""Of them: a stream varies over seconds, so one second is no reference."""
 LEAST_RECORDS = 300
 """Drawn in the last minutes, before they are compared: PSI of fewer is mostly chance."""
 MINUTES = 5
@@ -41,9 +44,7 @@ class DriftMonitor:
 
     def __init__(self, state: DriftState) -> None:
         self.state = state
-        from river.drift import ADWIN  # noqa: PLC0415 - brings SciPy along, 80 MB
-
-        self._detector = ADWIN()
+        self._detector = _detector()
         for mean in state.means:
             self._detector.update(mean)
 
@@ -63,6 +64,9 @@ class DriftMonitor:
             self.state.Clear()
             self.state.features.extend(features)
             stats.drift.Clear()
+            stats.scores.ClearField("edges")
+            stats.scores.ClearField("counts")
+            self._detector = _detector()
         width = 1 + len(features)
         rows = np.concatenate([np.frombuffer(d.sample, "<f4").reshape(-1, width) for d in deltas if d.sample])
         if self.state.reference:
@@ -79,7 +83,8 @@ class DriftMonitor:
     def _collect(self, rows: NDArray[np.float32], labels: Counter[str], stats: ServingStats) -> None:
         """Add to the reference; once there is enough, it becomes bins."""
         state = self.state
-        state.reference_sample += rows.tobytes()
+        few = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_A_SECOND)).astype(np.int64)]
+        state.reference_sample += few.tobytes()
         for label, count in labels.items():
             state.reference_labels[label] += count
         collected = np.frombuffer(state.reference_sample, "<f4").reshape(-1, rows.shape[1])
@@ -90,6 +95,7 @@ class DriftMonitor:
         state.reference_sample = b""
         numbers = _finite(collected[:, 0])
         if numbers.size:
+            state.center, state.spread = float(numbers.mean()), float(numbers.std())
             low, high = np.quantile(numbers, [0.005, 0.995])
             stats.scores.edges[:] = np.linspace(low, high, SHOWN_BINS).tolist() if high > low else [float(low)]
             _count_shown(numbers, stats)
@@ -102,7 +108,7 @@ class DriftMonitor:
             minutes.append(DriftMinute(minute=minute, counts=[0] * sum(len(b.counts) for b in self.state.reference)))
         present = minutes[-1]
         present.records += len(rows)
-        counts = [_histogram(column, bins.edges) for column, bins in zip(rows.T, self.state.reference, strict=True)]
+        counts = [_binned(column, bins.edges) for column, bins in zip(rows.T, self.state.reference, strict=True)]
         present.counts[:] = (np.asarray(present.counts) + np.concatenate(counts)).tolist()
         for label, count in labels.items():
             present.labels[label] += count
@@ -141,19 +147,33 @@ class DriftMonitor:
         return psi([reference.get(name, 0) for name in names], [current[name] for name in names])
 
     def _changed(self, scores: NDArray[np.float32], labels: Counter[str]) -> bool:
-        """Show the detector this second's mean: of the numbers, or the share of the reference's most common label."""
-        numbers, total = _finite(scores), labels.total()
+        """Show the detector this second's mean: of the numbers, in the reference's standard deviations from its mean;
+        or the share of the reference's most common label."""
+        state, numbers = self.state, _finite(scores)
+        if not state.reference:
+            return False
         if numbers.size:
-            mean = float(numbers.mean())
-        elif total:
-            reference = self.state.reference_labels
-            mean = labels[max(sorted(reference), key=lambda name: reference[name])] / total
+            mean = (float(numbers.mean()) - state.center) / (state.spread or 1.0)
+        elif labels and state.reference_labels:
+            most = max(sorted(state.reference_labels), key=lambda name: state.reference_labels[name])
+            mean = labels[most] / labels.total()
         else:
             return False
-        self.state.means.append(mean)
-        del self.state.means[:-MEANS]
+        state.means.append(mean)
+        del state.means[:-MEANS]
         self._detector.update(mean)
-        return bool(self._detector.drift_detected)
+        if not self._detector.drift_detected:
+            return False
+        # From here on it is the new mean that must not change, also after a restart.
+        del state.means[:]
+        self._detector = _detector()
+        return True
+
+
+def _detector() -> Any:
+    from river.drift import ADWIN  # noqa: PLC0415 - brings SciPy along, 80 MB
+
+    return ADWIN(clock=1)
 
 
 def psi(reference: Iterable[int], current: Iterable[int]) -> float:
@@ -169,11 +189,22 @@ def psi(reference: Iterable[int], current: Iterable[int]) -> float:
 
 
 def _tenths(column: NDArray[np.float32]) -> Bins:
+    """Bins that hold a tenth of the column each. A number that fills more than one has a bin to itself: else a column
+    that is mostly 0 could change in all else unseen."""
     numbers = _finite(column)
-    if not numbers.size:
-        return Bins(counts=[0])
-    edges = np.unique(np.quantile(numbers, np.arange(1, BINS) / BINS)).tolist()
-    return Bins(edges=edges, counts=_histogram(numbers, edges).tolist())
+    edges: set[float] = set()
+    if numbers.size:
+        quantiles = np.quantile(numbers, np.arange(1, BINS) / BINS, method="nearest")
+        found, times = np.unique(quantiles, return_counts=True)
+        alone = (times > 1) | (found == numbers.min()) | (found == numbers.max())
+        edges = {*found.tolist(), *np.nextafter(found[alone], np.float32(np.inf)).tolist()}
+    ordered = sorted(edges)
+    return Bins(edges=ordered, counts=_binned(column, ordered).tolist())
+
+
+def _binned(column: NDArray[np.float32], edges: Sequence[float]) -> NDArray[np.int64]:
+    """How many are below, between and from the edges on; and how many are no numbers."""
+    return np.append(_histogram(column, edges), len(column) - len(_finite(column)))
 
 
 def _histogram(numbers: NDArray[np.float32], edges: Sequence[float]) -> NDArray[np.int64]:

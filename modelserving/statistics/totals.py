@@ -14,7 +14,6 @@ from modelserving.wire.stats_pb2 import Recent, ServingStats
 SCHEMA = 1
 INSTANCE = "statistics"
 """The instance that events of drift name."""
-_MODEL_ERRORS = (Reason.Name(Reason.MODEL_FAILED),)
 
 
 class Totals:
@@ -80,11 +79,6 @@ class Totals:
         self.stats.recent.CopyFrom(Recent(seconds=seconds))
         self.stats.updated_ms = now_ms
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing came lately."""
-        return not (self.stats.recent.served or self.stats.recent.rejected)
-
     def encode(self) -> bytes:
         """All that is needed to go on."""
         return StatsState(schema=SCHEMA, totals=self.stats, drift=self._drift.state).SerializeToString()
@@ -100,7 +94,7 @@ class Totals:
         for number, count in delta.rejected.items():
             reason = Reason.Name(number)
             stats.rejected[reason] += count
-            if reason in _MODEL_ERRORS:
+            if number == Reason.MODEL_FAILED:
                 stats.errors += count
         if not delta.served:
             return
@@ -127,3 +121,9 @@ class Totals:
             instance=INSTANCE,
             detail=detail,
         )
+
+
+def at_rest(encoded: bytes) -> bool:
+    """Whether nothing came lately, of what `Totals.encode` gave."""
+    recent = StatsState.FromString(encoded).totals.recent
+    return not (recent.served or recent.rejected)

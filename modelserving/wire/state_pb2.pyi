@@ -176,7 +176,7 @@ class StatsState(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., totals: _Optional[_Union[_stats_pb2.ServingStats, _Mapping]] = ..., drift: _Optional[_Union[DriftState, _Mapping]] = ...) -> None: ...
 
 class DriftState(_message.Message):
-    __slots__ = ("features", "reference_sample", "reference", "reference_labels", "minutes", "means")
+    __slots__ = ("features", "reference_sample", "reference", "reference_labels", "minutes", "means", "center", "spread")
     class ReferenceLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -190,13 +190,17 @@ class DriftState(_message.Message):
     REFERENCE_LABELS_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
     MEANS_FIELD_NUMBER: _ClassVar[int]
+    CENTER_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
     features: _containers.RepeatedScalarFieldContainer[str]
     reference_sample: bytes
     reference: _containers.RepeatedCompositeFieldContainer[Bins]
     reference_labels: _containers.ScalarMap[str, int]
     minutes: _containers.RepeatedCompositeFieldContainer[DriftMinute]
     means: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, features: _Optional[_Iterable[str]] = ..., reference_sample: _Optional[bytes] = ..., reference: _Optional[_Iterable[_Union[Bins, _Mapping]]] = ..., reference_labels: _Optional[_Mapping[str, int]] = ..., minutes: _Optional[_Iterable[_Union[DriftMinute, _Mapping]]] = ..., means: _Optional[_Iterable[float]] = ...) -> None: ...
+    center: float
+    spread: float
+    def __init__(self, features: _Optional[_Iterable[str]] = ..., reference_sample: _Optional[bytes] = ..., reference: _Optional[_Iterable[_Union[Bins, _Mapping]]] = ..., reference_labels: _Optional[_Mapping[str, int]] = ..., minutes: _Optional[_Iterable[_Union[DriftMinute, _Mapping]]] = ..., means: _Optional[_Iterable[float]] = ..., center: _Optional[float] = ..., spread: _Optional[float] = ...) -> None: ...
 
 class Bins(_message.Message):
     __slots__ = ("edges", "counts")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,9 +80,20 @@ def assert_nothing_is_left(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_small_demo_accounts_for_every_record(start: Start, temporary: Path) -> None:
-    demo = start("--join", "keyed", "--records", str(RECORDS))
-    output, errors = demo.communicate()
+def test_small_demo_accounts_for_every_record_and_stays_up(start: Start, temporary: Path) -> None:
+    demo = start("--join", "keyed", "--records", str(RECORDS), "--keep")
+    assert demo.stdout is not None
+    output = ""
+    while "all stays up" not in output:
+        line = demo.stdout.readline()
+        assert line, output
+        output += line
+    (page,) = re.findall(r"watch it at (http://\S+)$", output, flags=re.M)
+    with urllib.request.urlopen(f"{page}api/stats", timeout=10) as response:
+        assert sum(each["served"] for each in json.load(response)["stats"]) == RECORDS
+    os.killpg(demo.pid, signal.SIGINT)
+    rest, errors = demo.communicate()
+    output += rest
     assert (demo.returncode, errors) == (0, "")
     lines = output.splitlines()
     assert lines[-1] == f"scored {RECORDS} of {RECORDS} records, {SWAPS} model swaps, {BAD} rejected, 0 lost"
@@ -228,7 +241,7 @@ def test_rate_is_that_of_the_last_seconds() -> None:
     assert [meter.read(*reading) for reading in ((0, 0), (1, 100), (2, 300), (7, 300))] == [0, 100, 150, 0]
 
 
-PROGRESS = Progress(1010, 700, 600, 6, {"MALFORMED": 6}, 123.4, "forest 2 (PMML)", 1)
+PROGRESS = Progress(1010, 700, 600, 6, {"MALFORMED": 6}, 123.4, "forest 2 (PMML)", 1, "http://127.0.0.1:1234/")
 
 
 def test_live_table_shows_the_figures() -> None:
@@ -240,6 +253,7 @@ def test_live_table_shows_the_figures() -> None:
     for row in (r"sent +700 +of 1,010", r"scored +600", r"rejected +6 +6 MALFORMED", r"waiting +94", r"rate +123"):
         assert re.search(row, shown)
     assert re.search(r"swaps +1", shown)
+    assert re.search(r"page +http://127\.0\.0\.1:1234/", shown)
     assert re.search(r"serving +forest 2 \(PMML\)", shown)
     assert re.search(r"0\.0 s +forest 2 \(PMML\) serves", shown)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from modelserving.statistics.drift import LEAST_RECORDS, REFERENCE_RECORDS, DriftMonitor, psi
+from modelserving.statistics.drift import LEAST_RECORDS, MEANS, MOST_A_SECOND, REFERENCE_RECORDS, DriftMonitor, psi
 from modelserving.wire.state_pb2 import DriftState, StatsDelta
 from modelserving.wire.stats_pb2 import ServingStats
 
@@ -50,7 +50,7 @@ def nothing(_: np.random.Generator, count: int) -> NDArray[np.float32]:
     return np.full(count, np.nan, np.float32)
 
 
-REFERENCE_S = REFERENCE_RECORDS // 100
+REFERENCE_S = REFERENCE_RECORDS // MOST_A_SECOND
 
 
 def test_the_same_is_no_drift() -> None:
@@ -92,6 +92,42 @@ def test_labels() -> None:
     assert any("mean" in one for one in news)
 
 
+def mostly(value: float, share: float, other: float) -> Draw:
+    """One value, and another one for a share of the records."""
+    return lambda random, count: np.where(random.random(count) < share, other, value).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (mostly(0, 0.05, 1), mostly(0, 0.95, 1)),
+        (mostly(0, 0, 0), mostly(7, 0, 0)),
+        (mostly(0, 0.08, 3), mostly(0, 0.6, 300)),
+        (normal(0), nothing),
+    ],
+    ids=["rare becomes usual", "another constant", "more that is not 0", "no numbers any more"],
+)
+def test_shifts_of_features_that_are_mostly_one_value(before: Draw, after: Draw) -> None:
+    watched = Watched()
+    assert watched.seconds(REFERENCE_S + 60, before, normal(5)) == []
+    (news,) = watched.seconds(60, after, normal(5))
+    assert news.startswith("x has shifted")
+
+
+def test_small_scores_that_change_are_noticed_late_and_after_restarts() -> None:
+    def small(mean: float) -> Draw:
+        return lambda random, count: random.normal(mean, 0.001, count).astype(np.float32)
+
+    watched = Watched()
+    for _ in range(REFERENCE_S + MEANS + 50):
+        assert watched.second(normal(0), small(0.004)) == []
+    watched.restart()
+    found = watched.seconds(30, normal(0), small(0.006))
+    assert sum("mean" in news for news in found) == 1
+    watched.restart()
+    assert not any("mean" in news for news in watched.seconds(30, normal(0), small(0.006)))
+
+
 def test_goes_on_after_a_restart() -> None:
     steady, restarted = Watched(), Watched()
     for number in range(REFERENCE_S + 20):
@@ -122,6 +158,8 @@ def test_features_configured_anew_begin_a_new_reference() -> None:
     rows = np.zeros((10, 3), "<f4")
     watched.monitor.add([StatsDelta(features=["x", "y"], sample=rows.tobytes())], watched.stats, watched.now_ms)
     assert watched.stats.drift.reference_records == 10
+    assert not watched.stats.scores.edges
+    assert not watched.stats.scores.counts
 
 
 @pytest.mark.parametrize(

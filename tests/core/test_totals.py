@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelserving.statistics.sketch import Sketch
-from modelserving.statistics.totals import Totals
+from modelserving.statistics.totals import Totals, at_rest
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.state_pb2 import StatsDelta, StatsState
@@ -57,9 +57,9 @@ def test_recent_is_of_the_last_second_alone() -> None:
     totals.add([delta(2, latency_ms=7)], 1.0, NOW_MS + 1000)
     assert (totals.stats.recent.served, totals.stats.recent.latency_ms.min) == (2, 7)
     assert totals.stats.served == 12
-    assert not totals.at_rest
+    assert not at_rest(totals.encode())
     totals.rest(2.5, NOW_MS + 4000)
-    assert totals.at_rest
+    assert at_rest(totals.encode())
     assert (totals.stats.recent.served_per_s, totals.stats.served) == (0, 12)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from zlib import crc32
 
 JSON = dict[str, Any]
 
@@ -134,6 +135,8 @@ def event(kind: str, data_type: str, name: str, version: str, offset: int, **mor
         "reason": "",
         "detail": "",
         "offset": offset,
+        "event_partition": 0,
+        "event_offset": crc32(f"{kind} {data_type} {name} {version} {offset}".encode()),
         **more,
     }
 

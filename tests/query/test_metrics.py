@@ -39,7 +39,9 @@ def test_totals() -> None:
         ("wine", "", "", "MALFORMED"): 5,
         ("wine", "tree", "1", "MODEL_FAILED"): 2,
     }
-    assert found["modelserving_rejected_models_total"] == {("CONFLICT",): 1}
+    models = found["modelserving_rejected_models_total"]
+    assert {reason for (reason,), count in models.items() if count} == {"CONFLICT"}
+    assert {("MALFORMED",), ("FAILED_GATE",), ("OVERSIZE",)} <= set(models), "a series must not begin at 1"
 
 
 def test_times_are_in_seconds() -> None:
@@ -103,6 +105,20 @@ def test_the_reader() -> None:
     assert found["modelserving_query_listeners"] == {(): 1}
     assert found["modelserving_query_undecodable_total"] == {("model-events",): 1}
     assert found["modelserving_query_last_heard_timestamp_seconds"][()] > 1_600_000_000
+
+
+def test_half_read_totals_are_not_told() -> None:
+    found = scraped(service_of(EVERYTHING, progress=Progress(left=12, heard_s=0.0)))
+    assert found["modelserving_query_ready"] == {(): 0}
+    assert not [name for name in found if not name.startswith("modelserving_query_")]
+
+
+def test_a_job_that_tells_nothing_any_more_has_no_rates() -> None:
+    told = stats(updated_ms=1_600_000_000_000)
+    told.recent.served_per_s = 120.5
+    found = scraped(service_of([message(told)]))
+    assert "modelserving_served_per_second" not in found
+    assert found["modelserving_served_total"] == {("wine", "tree", "1"): 3}
 
 
 def test_before_anything_is_read() -> None:

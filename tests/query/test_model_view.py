@@ -232,3 +232,8 @@ def test_old_data_types_are_forgotten_unless_one_serves(monkeypatch: pytest.Monk
     assert view.encoded("stranger 1") is view.encoded("stranger 2") is None
     assert len(view.all_encoded()) == 2
     assert serving(view) == {ONE: "1"}
+
+
+def test_a_version_that_is_loaded_again_serves_since_then_all_the_same() -> None:
+    view = view_of(of_instance(EventKind.SERVING, "1", 30), of_instance(EventKind.SERVING, "1", 90))
+    assert [each["since_ms"] for each in wine(view)["serving"]] == [NOW_MS + 30]

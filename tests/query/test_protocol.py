@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -131,3 +131,13 @@ def test_a_listener_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatc
         connection.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(10)
         wait_until(lambda: len(service.hub) == 0)
+
+
+def test_a_body_that_does_not_end_is_not_waited_for(address: tuple[str, int]) -> None:
+    received = b""
+    with connected(address) as connection:
+        connection.sendall(REQUEST[:-2] + b"Content-Length: 1000000\r\n\r\n")
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(10_000):  # fails if the connection does not end
+                received += piece
+    assert received.startswith(b"HTTP/1.1 413 ")

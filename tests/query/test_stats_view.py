@@ -134,3 +134,10 @@ def test_without_any_sketch_quantiles_are_empty() -> None:
 
 def test_an_unknown_model_is_none() -> None:
     assert model(view_of(stats()), "net") is None
+
+
+def test_older_totals_do_not_win() -> None:
+    newer, older = stats(served=9, updated_ms=NOW_MS + 2), stats(served=3, updated_ms=NOW_MS + 1)
+    for order in ((newer, older), (older, newer)):
+        (one,) = shown(view_of(*order))
+        assert one["served"] == 9

@@ -15,7 +15,10 @@ export async function get(path, signal) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const response = await fetch(path, { headers, signal, cache: "no-store" });
   if (response.status === 401) throw new Unauthorised(token ? "The service did not accept this token." : "");
-  if (!response.ok) throw new Error((await response.json()).error);
+  if (!response.ok) {
+    const problem = await response.json().catch(() => null); // a proxy's answer may be anything
+    throw new Error(problem?.error ?? `The service answers with status ${response.status}.`);
+  }
   return response;
 }
 

@@ -86,7 +86,7 @@ function takeEvent(event) {
   const before = swaps(view, event.data_type).at(-1);
   view.takeEvent(event);
   const last = swaps(view, event.data_type).at(-1);
-  if (event.kind === "SERVING" && last.key !== before?.key && [null, event.data_type].includes(chosen())) {
+  if (event.kind === "SERVING" && last && last.key !== before?.key && [null, event.data_type].includes(chosen())) {
     announce(`${event.data_type}: ${last.label} took over at ${clock(last.at)}`);
   }
   reloadModels();

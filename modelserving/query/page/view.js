@@ -8,7 +8,7 @@ const MOST_SAMPLES = 50;
 export const versionKey = (name, version, sha256) => [name, version, sha256].join("\n");
 
 const statsKey = (stats) => versionKey(stats.name, stats.model_version, stats.model_sha256);
-const eventKey = (event) => [event.offset, event.kind, event.data_type, event.instance, event.at_ms].join("\n");
+const eventKey = (event) => `${event.event_partition}@${event.event_offset}`;
 const sampleKey = (each) => [each.topic, each.partition, each.offset, each.rejected_at_ms].join("\n");
 
 export class View {
