@@ -50,8 +50,6 @@ class DataTypeModels:
 
     def __init__(self, data_type: str) -> None:
         self.data_type = data_type
-        self.changed_ms = 0
-        """When the latest event happened."""
         self.served: dict[str, Served] = {}
         """By instance, also by such as have gone."""
         self._versions: dict[VersionKey, Version] = {}
@@ -60,7 +58,6 @@ class DataTypeModels:
 
     def apply(self, event: ModelEvent) -> None:
         """Take in an event. Events of several instances may come in another order than they happened in."""
-        self.changed_ms = max(self.changed_ms, event.at_ms)
         if event.kind == EventKind.RETIRED:
             for version in self._retired(event):
                 _set_state(version, event)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from modelserving.query.data_type_models import DataTypeModels, Served
 from modelserving.query.encoding import encode
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent
 
 MOST_DATA_TYPES = 5000
-"""Anybody can name a data type on the model log; those that changed longest ago are forgotten, unless one serves."""
+"""About. Anybody can name a data type on the model log; those that changed longest ago are forgotten, unless one serves."""
 
+_LOOKED_AT = 20
 _INSTANCE = re.compile(r"(?P<join>.+) \d+/(?P<total>\d+)")
 _OF_INSTANCES = (EventKind.LOADING, EventKind.LOAD_FAILED, EventKind.SERVING, EventKind.REPLACED)
 
@@ -30,8 +32,9 @@ class ModelView:
         """Take in an event."""
         if not event.data_type:
             return
-        models = self._data_types.setdefault(event.data_type, DataTypeModels(event.data_type))
+        models = self._data_types.pop(event.data_type, None) or DataTypeModels(event.data_type)
         models.apply(event)
+        self._data_types[event.data_type] = models
         self._encoded.pop(event.data_type, None)
         if event.kind in _OF_INSTANCES:
             self._hear_of(event.instance, event.at_ms)
@@ -74,8 +77,9 @@ class ModelView:
         return match is None or (match["join"], match["total"]) == self._instances
 
     def _forget_oldest(self) -> None:
-        idle = [models for models in self._data_types.values() if not any(map(self._is_there, models.served))]
-        if idle:
-            oldest = min(idle, key=lambda models: models.changed_ms).data_type
-            del self._data_types[oldest]
-            self._encoded.pop(oldest, None)
+        # In the order of their last events. Where many in a row serve, one more or less does not matter.
+        for name, models in islice(self._data_types.items(), _LOOKED_AT):
+            if not any(map(self._is_there, models.served)):
+                del self._data_types[name]
+                self._encoded.pop(name, None)
+                return

@@ -29,7 +29,7 @@ MOST_EVENTS_OF = 200
 MOST_REJECTIONS = 500
 """Kept of records, and as many of models."""
 MOST_LISTS = 1000
-"""Data types whose events are kept apart; those that were seen first are forgotten first."""
+"""Data types whose events are kept apart; those of which nothing was heard for longest are forgotten first."""
 
 
 class Message(Protocol):
@@ -117,7 +117,9 @@ class View:
         encoded = encode(messages.event(event, message.partition, message.offset))
         order = (event.at_ms, message.partition, message.offset)
         self._events.add(order, encoded)
-        self._events_of.setdefault(event.data_type, Recent(MOST_EVENTS_OF)).add(order, encoded)
+        of_type = self._events_of.pop(event.data_type, None) or Recent(MOST_EVENTS_OF)
+        of_type.add(order, encoded)
+        self._events_of[event.data_type] = of_type
         if len(self._events_of) > MOST_LISTS:
             del self._events_of[next(iter(self._events_of))]
         if event.kind == EventKind.REJECTED:

@@ -80,8 +80,8 @@ def test_events_of_a_data_type_outlast_those_of_a_busy_one(monkeypatch: pytest.M
 
 def test_lists_of_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view_module, "MOST_LISTS", 2)
-    view = view_of(*(event_message(event(EventKind.RECEIVED, data_type=name)) for name in "abc"))
-    assert [len(view.events(10, name)) for name in "abc"] == [0, 1, 1]
+    view = view_of(*(event_message(event(EventKind.RECEIVED, data_type=name), at) for at, name in enumerate("abac")))
+    assert [len(view.events(10, name)) for name in "abc"] == [2, 0, 1], "the one that was heard of last stays"
 
 
 def test_rejections_are_told_with_the_beginning_of_the_original() -> None:
