@@ -99,6 +99,7 @@ def test_all_agree_after_swaps_bad_records_and_a_killed_worker(
             ),
             describe=lambda: page.text("#figures"),
         )
+        page.driver.get("about:blank")  # the service ends before the page does
 
 
 def by_api(url: str) -> tuple[int, int]:
