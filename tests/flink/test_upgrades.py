@@ -89,11 +89,14 @@ def knows_what_serves(kept: Kept, servers: str) -> None:
         (Reason.CONFLICT, name, version)
     ]
     events = TopicReader(servers, kept.topics.model_events)
-    after_restore = [ModelEvent.FromString(message.value()) for message in events.poll()]
+
+    def kinds() -> set[EventKind]:
+        told = [ModelEvent.FromString(message.value()) for message in events.poll()]
+        return {event.kind for event in told if event.data_type == "red"}
+
+    wait_until(lambda: EventKind.REJECTED in kinds(), describe=lambda: f"{kinds()}")
+    assert EventKind.ADMITTED not in kinds()
     events.close()
-    kinds = {event.kind for event in after_restore if event.data_type == "red"}
-    assert EventKind.REJECTED in kinds
-    assert EventKind.ADMITTED not in kinds
 
 
 def falls_back_to_what_served(kept: Kept, servers: str, flow: Flow) -> None:
