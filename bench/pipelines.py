@@ -12,14 +12,7 @@ from bench import java_peer
 from modelserving.topics import Topics
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILES: Mapping[str, tuple[str, ...]] = {
-    "default": (),
-    "low-latency": (
-        *("--batch-interval", "5"),
-        *("--checkpoint-interval", "10000"),
-        *("-D", "execution.buffer-timeout.interval=1ms"),
-    ),
-}
+PROFILES: Mapping[str, tuple[str, ...]] = {"default": (), "low-latency": ("--batch-interval", "5")}
 """Options of our job by profile; the second is that of docs/operations.md."""
 JOINED = ("partitioned", "keyed", "java-peer")
 """The pipelines that are measured in every respect."""
