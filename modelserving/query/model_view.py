@@ -11,7 +11,8 @@ from modelserving.query.encoding import encode
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent
 
 MOST_DATA_TYPES = 5000
-"""About. Anybody can name a data type on the model log; those that changed longest ago are forgotten, unless one serves."""
+"""About so many. Anybody can name a data type on the model log; those that changed longest ago are forgotten, unless
+they serve."""
 
 _LOOKED_AT = 20
 _INSTANCE = re.compile(r"(?P<join>.+) \d+/(?P<total>\d+)")
