@@ -271,3 +271,10 @@ def test_the_address_is_one_to_click_on() -> None:
 
 def test_options_are_those_of_the_command() -> None:
     assert {option.name for option in query.params} == {"host", "port", "token_file", "bootstrap_servers", "topics"}
+
+
+def test_an_answer_does_not_wait_for_its_first_part_to_be_acknowledged() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
