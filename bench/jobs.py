@@ -12,6 +12,8 @@ from types import TracebackType
 
 import click
 
+from modelserving import children
+
 ROOT = Path(__file__).resolve().parents[1]
 STOP_LIMIT_S = 60.0
 """For a job to end once it is told to; then it is killed."""
@@ -36,12 +38,7 @@ class Job:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        children.stop(self._process, STOP_LIMIT_S)
         if isinstance(error, Exception):
             click.echo(self._tail(), err=True)
         self._log.close()

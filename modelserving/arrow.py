@@ -36,6 +36,21 @@ def bytes_of(array: pa.Array) -> pa.Buffer | bytes:
     return data.slice(start, end - start)
 
 
+def to_ipc(batch: pa.RecordBatch) -> bytes:
+    """A batch as one Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    encoded: bytes = sink.getvalue().to_pybytes()
+    return encoded
+
+
+def from_ipc(encoded: bytes) -> pa.RecordBatch:
+    """What `to_ipc` made; the columns stay in `encoded`, uncopied."""
+    with pa.ipc.open_stream(encoded) as reader:
+        return reader.read_next_batch()
+
+
 def _ends(array: pa.Array) -> NDArray[np.int32]:
     """Where the first of n values begins, and where each ends: (n + 1,)."""
     return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]

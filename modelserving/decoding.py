@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelserving.arrow import ARROW_TYPES
+from modelserving.arrow import ARROW_TYPES, from_ipc, to_ipc
 from modelserving.codecs import Codec, Messages, build_codec
 from modelserving.data_types import DataType, DataTypes, RouteBy
 from modelserving.rejections import RejectedRecord, rejected_records
@@ -56,18 +56,12 @@ class TypedBatch:
     def to_ipc(self) -> bytes:
         """The whole as one Arrow IPC stream."""
         metadata = {"data_type": self.data_type, "received_us": str(self.received_us)}
-        batch = self.batch.replace_schema_metadata(metadata)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        encoded: bytes = sink.getvalue().to_pybytes()
-        return encoded
+        return to_ipc(self.batch.replace_schema_metadata(metadata))
 
     @staticmethod
     def from_ipc(encoded: bytes) -> TypedBatch:
         """What `to_ipc` made; the columns stay in `encoded`, uncopied."""
-        with pa.ipc.open_stream(encoded) as reader:
-            batch = reader.read_next_batch()
+        batch = from_ipc(encoded)
         metadata = batch.schema.metadata
         data_type, received_us = metadata[b"data_type"].decode(), int(metadata[b"received_us"])
         return TypedBatch(data_type, received_us, batch.replace_schema_metadata(None))

@@ -19,7 +19,7 @@ def model_event(
     *,
     at_ms: int,
     instance: str,
-    position: LogPosition,
+    position: LogPosition | None = None,
     detail: str = "",
     reason: Reason = Reason.REASON_UNSPECIFIED,
 ) -> ModelEvent:
@@ -27,7 +27,7 @@ def model_event(
 
     Args:
         at_ms: epoch milliseconds.
-        position: of the message on the model log.
+        position: of the message on the model log, if the event is about one.
     """
     return ModelEvent(
         kind=kind,

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
-from typing import IO, Any
 
 import cloudpickle
 
+from modelserving import children
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected, ModelServingError
 from modelserving.gate import load_warm
@@ -39,7 +38,6 @@ MOST_LOADS = 50
 _RECURSION_LIMIT = 100_000
 _STACK_BYTES = 512 * 1024**2
 """Of address space; memory is taken as it is used."""
-_ENDED = (OSError, EOFError, pickle.UnpicklingError)
 
 _Answer = Servable | tuple[Reason, str] | str
 """The model, with which reason and detail it is refused, or why it cannot be sent."""
@@ -76,7 +74,7 @@ class LoadingProcess(threading.local):
         request = pickle.dumps((descriptor.SerializeToString(), data_type, engine.SerializeToString()))
         try:
             answer = self._ask(request)
-        except _ENDED as error:
+        except children.ENDED as error:
             if time.monotonic() >= deadline:
                 raise ModelServingError(f"it was not loaded within {self._limit_s:g} s") from error
             answer = self._ask_another(request)
@@ -91,22 +89,18 @@ class LoadingProcess(threading.local):
         """It is the first to end where memory is short, perhaps long ago, and the model need not be why."""
         try:
             return self._ask(request)
-        except _ENDED as error:
+        except children.ENDED as error:
             raise ModelServingError(f"the process that loads models ended: {error}") from error
 
     def _ask(self, request: bytes) -> _Answer:
         process = self._process
         if process is None:
-            command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
-            process = self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        requests, answers = _pipe(process.stdin), _pipe(process.stdout)
+            process = self._process = children.start(__name__)
         limit = threading.Timer(self._limit_s, process.kill)
         limit.start()
         try:
-            requests.write(request)
-            requests.flush()
             # Models hold functions that were made for them, which cloudpickle can write and pickle can read.
-            answer: _Answer = pickle.load(answers)  # noqa: S301 - it comes from the process started here
+            answer: _Answer = children.ask(process, request)
         except BaseException:
             # Whatever it is, the rest of the answer must not be taken for the next one.
             self._process = None
@@ -131,8 +125,7 @@ def main() -> None:
 
 
 def _serve() -> None:
-    requests, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints goes where errors go
+    requests, answers = children.asked()
     for _ in range(MOST_LOADS):
         if not requests.peek(1):
             return
@@ -152,12 +145,6 @@ def _answer(encoded: bytes, data_type: DataType, engine: bytes) -> bytes:
     except Exception as error:  # noqa: BLE001 - the worker can load it still
         return pickle.dumps(f"it cannot be sent: {type(error).__name__}: {error}")
     return written
-
-
-def _pipe(stream: IO[bytes] | None) -> Any:
-    if stream is None:
-        raise TypeError("a process without pipes")
-    return stream
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.cli.tables import events_table, models_table, stats_table
+from modelserving.query.encoding import array, mapping
 from modelserving.topics import Topics
 
 LOOK_EVERY_S = 0.5
@@ -124,7 +125,7 @@ def _tell(before: str | None, fault: str | None) -> str | None:
 
 
 def _print_json(name: str, items: list[bytes]) -> None:
-    click.echo(b'{"%s":[%s]}' % (name.encode(), b",".join(items)))
+    click.echo(mapping(**{name: array(items)}))
 
 
 def _parsed(items: list[bytes]) -> list[Any]:

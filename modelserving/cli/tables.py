@@ -9,6 +9,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from modelserving.cli.text import printable
+
 _SHORT_SHA = 12
 
 
@@ -95,10 +97,8 @@ def _table(*columns: str) -> Table:
 
 
 def _add(table: Table, *cells: str) -> None:
-    # What others wrote is shown as text alone: no markup, and no power to move the cursor.
-    table.add_row(
-        *(Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)) for cell in cells)
-    )
+    # As text, which knows no markup.
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def _time(milliseconds: int | None) -> str:

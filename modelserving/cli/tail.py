@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from modelserving import topics as topics_module
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
+from modelserving.cli.text import printable
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
@@ -99,9 +100,7 @@ def _line(what: str, record: Any) -> str:
     kind, summary = _KINDS[what]
     message = _parse(kind, record.value)
     text = summary(message) if message is not None else f"not a {kind.__name__}: {_shortened(record.value or b'')}"
-    # What others wrote is shown without the power to move the cursor or forge a line.
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    return f"{record.partition}@{record.offset}  {text}"
+    return f"{record.partition}@{record.offset}  {printable(text)}"
 
 
 def _result(message: Any) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from modelserving import children
 from modelserving.demo.serving_job import last_lines
 from modelserving.errors import ModelServingError
 
@@ -59,11 +60,6 @@ class QueryService:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        children.stop(self._process, STOP_LIMIT_S)
         assert self._process.stdout is not None  # noqa: S101 - a pipe
         self._process.stdout.close()

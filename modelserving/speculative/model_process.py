@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import IO, Any
+from typing import IO
 
 import cloudpickle
 import pyarrow as pa
 
+from modelserving import children
+from modelserving.arrow import from_ipc, to_ipc
 from modelserving.errors import ModelServingError
 from modelserving.processes import be_dispensable, end_with
 from modelserving.servable import Servable
@@ -30,8 +32,8 @@ from modelserving.speculative.votes import ModelVotes
 RETRY_AFTER_S = 5.0
 """A process that died is started again after so long, not sooner: a start takes much longer than an answer."""
 
-_ENDED = (OSError, EOFError, ValueError, pickle.UnpicklingError)
-"""What a pipe raises whose other end is gone; ValueError: it was closed here."""
+_ENDED = (*children.ENDED, ValueError)
+"""ValueError: the pipes were closed here, by another thread."""
 
 
 class InProcess:
@@ -86,7 +88,7 @@ class InProcess:
         process = self._running()
         needed = batch.select(self._columns) if self._columns else batch
         try:
-            found: list[ModelVotes] = _ask(process, pickle.dumps((_to_ipc(needed), within_s)))
+            found: list[ModelVotes] = children.ask(process, pickle.dumps((to_ipc(needed), within_s)))
         except _ENDED as error:
             raise self._ended(process) from error
         return found
@@ -112,14 +114,14 @@ class InProcess:
                 if self._closed or wait_s > 0:
                     then = "is closed" if self._closed else f"ended; another one is started in {wait_s:.1f} s"
                     raise ModelServingError(f"the model's process {then}")
-                started = self._process = _start()
+                started = self._process = children.start(__name__, session=True)
         if process is not None:
             return process
         limit = threading.Timer(self._start_s, self.interrupt, [False])
         limit.daemon = True
         limit.start()
         try:
-            fault: str | None = _ask(started, self._first)
+            fault: str | None = children.ask(started, self._first)
         except _ENDED as error:
             raise self._ended(started) from error
         finally:
@@ -146,13 +148,7 @@ class InProcess:
             process.wait()
         for pipe in (process.stdin, process.stdout):
             with suppress(*_ENDED):
-                _pipe(pipe).close()
-
-
-def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
-    # In a session of its own, so that all that it starts can be killed with it.
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+                children.pipe(pipe).close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -161,33 +157,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _ask(process: subprocess.Popen[bytes], request: bytes) -> Any:
-    requests = _pipe(process.stdin)
-    requests.write(request)
-    requests.flush()
-    return pickle.load(_pipe(process.stdout))  # noqa: S301 - it comes from the process started here
-
-
-def _to_ipc(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    encoded: bytes = sink.getvalue().to_pybytes()
-    return encoded
-
-
-def _pipe(stream: IO[bytes] | None) -> Any:
-    if stream is None:
-        raise TypeError("a process without pipes")
-    return stream
-
-
 def main() -> None:
     """Answer what is asked on standard input, for the process given, until it closes its end."""
     end_with(int(sys.argv[1]))
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what a model prints goes where errors go
+    requests, answers = children.asked()
     path, stand_back, make = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
     sys.path[:] = path
     if stand_back:
@@ -201,9 +174,7 @@ def main() -> None:
     score = score_of(model)
     while requests.peek(1):
         encoded, within_s = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
-        with pa.ipc.open_stream(encoded) as reader:
-            batch = reader.read_next_batch()
-        _tell(answers, answer(score, batch, partial(_is_past, time.monotonic() + within_s)))
+        _tell(answers, answer(score, from_ipc(encoded), partial(_is_past, time.monotonic() + within_s)))
 
 
 def _is_past(end_s: float) -> bool:

@@ -54,7 +54,8 @@ class BatchTally:
         delta.last_ms = max(delta.last_ms, now_ms)
         timestamps = records.column("timestamp_ms").to_numpy()
         timestamps = timestamps[timestamps >= 0]  # -1: the log has none
-        self._count(self._latencies, np.maximum(now_ms - timestamps, 0))
+        latencies, counts = np.unique(np.maximum(now_ms - timestamps, 0), return_counts=True)
+        self._latencies.update(dict(zip(latencies.tolist(), counts.tolist(), strict=True)))
         if scores.label_index is not None:
             for index, count in zip(*np.unique(scores.label_index, return_counts=True), strict=True):
                 delta.labels[scores.classes[index]] += int(count)
@@ -78,11 +79,6 @@ class BatchTally:
             self._delta.sample = np.concatenate(self._samples).tobytes()
         return _outgoing([self._delta])
 
-    @staticmethod
-    def _count(counter: Counter[int], values: NDArray[np.int64]) -> None:
-        for value, count in zip(*np.unique(values, return_counts=True), strict=True):
-            counter[int(value)] += int(count)
-
     def _draw(self, features: pa.RecordBatch, scores: Scores) -> None:
         """Draw records at even distances: the score of each (NaN if it is no number), then its numeric features."""
         numeric = [field.name for field in features.schema if field.type == pa.float64() and field.name[0] != "@"]
@@ -90,10 +86,11 @@ class BatchTally:
             self._delta.features.extend(numeric)
         rows = np.linspace(0, scores.rows - 1, min(scores.rows, SAMPLE)).astype(np.int64)
         sample = np.full((len(rows), 1 + len(numeric)), np.nan, "<f4")
-        if scores.numbers is not None and scores.label_index is None:
-            sample[:, 0] = scores.numbers[rows]
-        for column, name in enumerate(numeric, start=1):
-            sample[:, column] = features.column(name).to_numpy(zero_copy_only=False)[rows]
+        with np.errstate(over="ignore"):  # what no float32 can hold is infinite here, and in no bin
+            if scores.numbers is not None and scores.label_index is None:
+                sample[:, 0] = scores.numbers[rows]
+            for column, name in enumerate(numeric, start=1):
+                sample[:, column] = features.column(name).to_numpy(zero_copy_only=False)[rows]
         self._samples.append(sample)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelserving.wire.state_pb2 import Bins, DriftMinute, DriftState, StatsDelta
+from modelserving.wire.state_pb2 import Bins, DriftState, StatsDelta
 from modelserving.wire.stats_pb2 import ServingStats
 
 REFERENCE_RECORDS = 1000
@@ -102,19 +102,17 @@ class DriftMonitor:
 
     def _count(self, rows: NDArray[np.float32], labels: Counter[str], now_ms: int) -> None:
         """Add to the present minute; forget those that are too long ago."""
-        minute = now_ms // 60_000
-        minutes = [each for each in self.state.minutes if each.minute > minute - MINUTES]
+        minute, minutes = now_ms // 60_000, self.state.minutes
+        while minutes and minutes[0].minute <= minute - MINUTES:
+            del minutes[0]
         if not minutes or minutes[-1].minute != minute:
-            minutes.append(DriftMinute(minute=minute, counts=[0] * sum(len(b.counts) for b in self.state.reference)))
+            minutes.add(minute=minute, counts=[0] * sum(len(bins.counts) for bins in self.state.reference))
         present = minutes[-1]
         present.records += len(rows)
         counts = [_binned(column, bins.edges) for column, bins in zip(rows.T, self.state.reference, strict=True)]
         present.counts[:] = (np.asarray(present.counts) + np.concatenate(counts)).tolist()
         for label, count in labels.items():
             present.labels[label] += count
-        kept = [DriftMinute.FromString(each.SerializeToString()) for each in minutes]
-        del self.state.minutes[:]
-        self.state.minutes.extend(kept)
 
     def _compare(self, stats: ServingStats) -> list[str]:
         """Compute the indices; tell if the verdict has changed."""

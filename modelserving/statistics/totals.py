@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from modelserving.events import model_event
 from modelserving.statistics.drift import DriftMonitor
 from modelserving.statistics.sketch import Sketch
+from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent, Reason
 from modelserving.wire.state_pb2 import StatsDelta, StatsState
 from modelserving.wire.stats_pb2 import Recent, ServingStats
@@ -111,16 +113,10 @@ class Totals:
 
     def _event(self, detail: str, now_ms: int) -> ModelEvent:
         stats = self.stats
-        return ModelEvent(
-            kind=EventKind.DRIFT,
-            data_type=stats.data_type,
-            model_name=stats.name,
-            model_version=stats.model_version,
-            model_sha256=stats.model_sha256,
-            at_ms=now_ms,
-            instance=INSTANCE,
-            detail=detail,
+        model = ModelDescriptor(
+            dataType=stats.data_type, name=stats.name, version=stats.model_version, sha256=stats.model_sha256
         )
+        return model_event(EventKind.DRIFT, model, at_ms=now_ms, instance=INSTANCE, detail=detail)
 
 
 def at_rest(encoded: bytes) -> bool:

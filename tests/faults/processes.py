@@ -41,7 +41,12 @@ def below_task_managers(cluster: LocalCluster) -> list[psutil.Process]:
 
 def workers(cluster: LocalCluster) -> list[psutil.Process]:
     """The Python workers, without the processes that they start."""
-    candidates = {process.pid: process for process in below_task_managers(cluster) if _is_worker(process)}
+    return workers_among(below_task_managers(cluster))
+
+
+def workers_among(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that are Python workers, without the processes that they start."""
+    candidates = {process.pid: process for process in processes if _is_worker(process)}
     return [process for process in candidates.values() if _parent(process) not in candidates]
 
 

@@ -16,8 +16,8 @@ import pytest
 from modelserving.demo.query_service import QueryService
 from modelserving.local.broker import LocalBroker
 from modelserving.topics import Topics
+from tests.faults.processes import workers_among
 from tests.flink.conftest import StartJob, join, start_job  # noqa: F401 - fixtures
-from tests.flink.jobs import MiniClusterJob
 from tests.flink.messages import example_model, wine_records
 from tests.kafka_client import TopicReader, produce
 from tests.query.page_browser import Page
@@ -62,12 +62,6 @@ def traffic(broker: LocalBroker, topics: Topics) -> Iterator[Traffic]:
     sender.close()
 
 
-def worker_of(job: MiniClusterJob) -> psutil.Process:
-    """A Python worker of the job."""
-    children = psutil.Process(job.pid).children(recursive=True)
-    return next(each for each in children if "pyflink.fn_execution.beam.beam_boot" in each.cmdline())
-
-
 def test_all_agree_after_swaps_bad_records_and_a_killed_worker(
     page: Page,
     join: str,  # noqa: F811
@@ -83,7 +77,7 @@ def test_all_agree_after_swaps_bad_records_and_a_killed_worker(
             produce(servers, topics.models, [(None, example_model(file, version=str(version), name="model"))])
             traffic.send(good=300, bad=5)
             if version == 1:
-                worker_of(job).kill()
+                workers_among(psutil.Process(job.pid).children(recursive=True))[0].kill()
             traffic.wait()
         wait_until(lambda: job.restarts() >= 1, describe=lambda: "no worker was missed")
         by_consumer = (traffic.sent, traffic.bad)
