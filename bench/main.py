@@ -38,6 +38,7 @@ COMPARED = (
     "partitioned",
     "keyed",
     "java-peer",
+    "java-peer-default-threads",
     "per-record-python",
     "identity",
     "no-model",

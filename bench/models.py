@@ -33,6 +33,8 @@ _TYPES = {".pb": ModelType.TENSORFLOW, ".zip": ModelType.TENSORFLOWSAVED, ".pmml
 
 MODELS = tuple(_FILES)
 """Their names."""
+TENSORFLOW_MODELS = ("tensorflow", "saved-model")
+"""Those that TensorFlow evaluates."""
 
 
 def descriptor(model: str, data_type: str) -> ModelDescriptor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import java_peer
+from bench.models import MODELS, NO_MODEL, TENSORFLOW_MODELS
 from modelserving.topics import Topics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +55,8 @@ class Pipeline:
     command: Callable[[Settings], list[str]]
     scores: bool = True
     """Whether it evaluates a model; else there is one figure for it."""
+    models: tuple[str, ...] = MODELS
+    """Those that it is measured with, if it evaluates any."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """On top of ours."""
 
@@ -87,7 +90,7 @@ PIPELINES: Mapping[str, Pipeline] = {
     "partitioned": Pipeline(_ours("partitioned")),
     "keyed": Pipeline(_ours("keyed")),
     "java-peer": Pipeline(_peer()),
-    "java-peer-default-threads": Pipeline(_peer("--tensorflow-threads", "0")),
+    "java-peer-default-threads": Pipeline(_peer("--tensorflow-threads", "0"), models=TENSORFLOW_MODELS),
     "per-record-python": Pipeline(_script("bench.per_record")),
     "identity": Pipeline(_script("bench.identity"), scores=False),
     "no-model": Pipeline(_ours("partitioned"), scores=False, environment=_WITHOUT_MODEL),
@@ -96,6 +99,12 @@ PIPELINES: Mapping[str, Pipeline] = {
 }
 
 
+def evaluates(pipeline: str, model: str) -> bool:
+    """Whether a pipeline is measured with a model; `NO_MODEL` is for those that evaluate none."""
+    chosen = PIPELINES[pipeline]
+    return model in chosen.models if chosen.scores else model == NO_MODEL
+
+
 def need_peer(pipelines: tuple[str, ...]) -> bool:
     """Whether one of them is the Java peer, which has to be built."""
-    return any(name.endswith("java-peer") for name in pipelines)
+    return any("java-peer" in name for name in pipelines)

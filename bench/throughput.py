@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.models import NO_MODEL, for_each
 from bench.parts import Case, Choice, Figures, Key, Part, Tree
-from bench.pipelines import PIPELINES
+from bench.pipelines import evaluates
 from bench.rates import measure
 from bench.site import Site
 
@@ -21,7 +21,7 @@ def cases(site: Site, choice: Choice) -> Iterator[Case]:
     for number in range(1, choice.rounds + 1):
         for model in (NO_MODEL, *choice.models):
             for pipeline in choice.pipelines:
-                if PIPELINES[pipeline].scores == (model != NO_MODEL):
+                if evaluates(pipeline, model):
                     yield Case((str(number), pipeline, model), partial(work_off, site, choice, pipeline, model))
 
 

@@ -13,6 +13,8 @@ from bench.tables import how, table
 RATIOS = (
     ("partitioned", "java-peer"),
     ("keyed", "java-peer"),
+    ("partitioned", "java-peer-default-threads"),
+    ("keyed", "java-peer-default-threads"),
     ("partitioned", "per-record-python"),
     ("keyed", "per-record-python"),
     ("partitioned", "no-model"),
