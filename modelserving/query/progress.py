@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AWAY_S = 30.0
-"""So long without a word from the broker, and what is shown is no longer what is."""
+"""So long without a word from the broker about each partition, and what is shown is no longer what is."""
+BEHIND_S = 30.0
+"""The same, where a message that the broker has is so long not read. Of messages nobody can say how many are too many:
+a job with thousands of models tells thousands a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,13 @@ class Progress:
     """Messages to read until then."""
     lag: int = 0
     """Messages that were there at the last look and had not been read."""
+    behind: str = ""
+    """The partition, as `TOPIC-NUMBER`, whose messages wait longest to be read; empty: all were read that were there
+    at the look before the last."""
+    behind_since_s: float = 0.0
+    """Since when they wait, at least; without meaning if `behind` is empty."""
     heard_s: float | None = None
-    """When the broker answered last."""
+    """When the broker last said how far each of the partitions goes."""
     fault: str = ""
     """What went wrong since."""
     ended: bool = False
@@ -37,4 +45,8 @@ class Progress:
         away_s = now_s - (self.heard_s or 0.0)
         if away_s > AWAY_S:
             return f"the broker has not answered for {away_s:.0f} s" + (f": {self.fault}" if self.fault else "")
+        behind_s = now_s - self.behind_since_s
+        if self.behind and behind_s > BEHIND_S:
+            waiting = f"messages of {self.behind} are not read for {behind_s:.0f} s, {self.lag} in all"
+            return f"{waiting}: {self.fault}" if self.fault else waiting
         return None

@@ -68,6 +68,8 @@ class Reader:
         self._positions: dict[TopicPartition, int] = {}
         self._targets: dict[TopicPartition, int] | None = None
         """Where the topics ended at the start."""
+        self._waiting: dict[TopicPartition, tuple[int, float]] = {}
+        """Partition → an end that the broker told of and that is not reached yet, and when it did."""
         self._stopping = threading.Event()
         # A daemon: a broker that does not answer must not keep the process.
         self._thread = threading.Thread(target=self._run, name="topic-reader", daemon=True)
@@ -97,7 +99,7 @@ class Reader:
         except BrokerError as error:
             if isinstance(error.__cause__, OffsetOutOfRangeError | LogTruncationError):
                 log.warning("a topic is not what it was, so everything is read anew: %s", error.__cause__)
-                self._positions, self._targets = {}, None
+                self._positions, self._targets, self._waiting = {}, None, {}
                 self.progress = Progress()
                 self._begin_anew()
             else:
@@ -118,8 +120,7 @@ class Reader:
         while not self._stopping.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS, max_records=MOST_MESSAGES)
             messages = [message for of_partition in polled.values() for message in of_partition]
-            if messages:
-                self._deliver(messages)
+            self._hand_on(messages)
             self._note_positions(consumer, partitions)
             self._leap(consumer, polled)
             if self._clock_s() - looked_s >= LOOK_EVERY_S:
@@ -144,17 +145,26 @@ class Reader:
             consumer.seek(partition, self._positions.setdefault(partition, start))
         if self._targets is None:
             self._targets = ends
-        self._hear()
+        self._hear(ends)
+
+    def _hand_on(self, messages: Sequence[Message]) -> None:
+        """Deliver what was not delivered before: a fault between two polls has the last messages read again."""
+        new = []
+        for message in messages:
+            partition = TopicPartition(message.topic, message.partition)
+            if message.offset >= self._positions[partition]:
+                self._positions[partition] = message.offset + 1
+                new.append(message)
+        if new:
+            self._deliver(new)
 
     def _note_positions(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         """A position also moves over what is no message: the marks at the ends of transactions."""
-        before = dict(self._positions)
         for partition in partitions:
             position = consumer.position(partition, timeout_ms=POLL_MS)
             if position is not None:
                 self._positions[partition] = position
-        if self._positions != before:
-            self._hear()
+        self._wait_no_more()
         if not self.progress.caught_up:
             targets = self._targets or {}
             left = sum(max(0, end - self._positions[partition]) for partition, end in targets.items())
@@ -168,15 +178,41 @@ class Reader:
                 consumer.seek(partition, end - SAMPLED)
 
     def _look(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Ask how far each partition goes. One that cannot be asked is not heard through the others."""
         try:
             ends = consumer.end_offsets(partitions, timeout_ms=LOOK_LIMIT_MS)
         except KafkaError as error:
-            self.progress = replace(self.progress, fault=f"Kafka at {self._bootstrap_servers}: {error}")
-            return
-        lag = sum(max(0, ends[each] - self._positions[each]) for each in partitions)
-        self.progress = replace(self.progress, lag=lag)
-        self._hear()
+            silent = self._silent(consumer, partitions)
+            where = f", {silent.topic}-{silent.partition}" if silent else ""
+            self.progress = replace(self.progress, fault=f"Kafka at {self._bootstrap_servers}{where}: {error}")
+        else:
+            self._hear(ends)
 
-    def _hear(self) -> None:
-        """The broker has answered."""
-        self.progress = replace(self.progress, heard_s=self._clock_s(), fault="")
+    def _silent(self, consumer: Any, partitions: list[TopicPartition]) -> TopicPartition | None:
+        """The first partition that cannot be asked, if it can be found out in time."""
+        for partition in partitions:
+            try:
+                consumer.end_offsets([partition], timeout_ms=LOOK_LIMIT_MS // len(partitions))
+            except KafkaError:
+                return partition
+        return None
+
+    def _hear(self, ends: dict[TopicPartition, int]) -> None:
+        """The broker has told where the partitions end."""
+        now_s = self._clock_s()
+        for partition, end in ends.items():
+            if end > self._positions[partition]:
+                self._waiting.setdefault(partition, (end, now_s))
+        lag = sum(max(0, end - self._positions[partition]) for partition, end in ends.items())
+        self.progress = replace(self.progress, lag=lag, heard_s=now_s, fault="")
+        self._wait_no_more()
+
+    def _wait_no_more(self) -> None:
+        """Forget ends that are reached; tell which one was not reached for longest."""
+        for partition, (end, _) in list(self._waiting.items()):
+            if self._positions[partition] >= end:
+                del self._waiting[partition]
+        oldest = min(self._waiting.items(), key=lambda each: each[1][1], default=None)
+        behind, since_s = ("", 0.0) if oldest is None else (f"{oldest[0].topic}-{oldest[0].partition}", oldest[1][1])
+        if (behind, since_s) != (self.progress.behind, self.progress.behind_since_s):
+            self.progress = replace(self.progress, behind=behind, behind_since_s=since_s)

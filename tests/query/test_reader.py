@@ -240,7 +240,7 @@ def test_a_bug_in_what_takes_messages_is_told(broker: LocalBroker, topics: Topic
 def test_a_broker_that_crashes_and_comes_back(follow: Follow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "LOOK_EVERY_S", 0.5)
     monkeypatch.setattr(reader_module, "LOOK_LIMIT_MS", 500)
-    monkeypatch.setattr("modelserving.query.progress.AWAY_S", 1.0)
+    monkeypatch.setattr("modelserving.query.progress.AWAY_S", 5.0)
     topics = Topics()
     with LocalBroker(tmp_path, free_port()) as broker:
         topics_module.create(broker.bootstrap_servers, topics, 2)
