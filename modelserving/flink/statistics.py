@@ -14,15 +14,17 @@ from modelserving.flink.options import JobOptions
 from modelserving.flink.state import statistics_descriptor
 from modelserving.flink.worker import prepare
 from modelserving.outgoing import Outgoing
-from modelserving.statistics.deltas import key_of, parse
-from modelserving.statistics.totals import Totals, at_rest
+from modelserving.statistics import policy_totals, totals
+from modelserving.statistics.deltas import is_of_policy, key_of, parse
+from modelserving.statistics.policy_totals import PolicyTotals
+from modelserving.statistics.totals import Totals
 from modelserving.wire.serving_pb2 import ModelEvent
 from modelserving.wire.state_pb2 import StatsDelta
 
 GATHERED_S = 1
 """Deltas are gathered for so long, in the JVM; also the least between two messages of a key."""
 AT_REST_AFTER_MS = 2500
-"""Without deltas, a version is told to be at rest: its last rates would stand for ever."""
+"""Without deltas, a version or a policy is told to be at rest: its last rates would stand for ever."""
 
 
 def bucket_of(row: Row) -> str:
@@ -39,7 +41,7 @@ class StatisticsFunction(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare()
         self._state = runtime_context.get_map_state(statistics_descriptor())
-        self._known: dict[bytes, Totals] = {}  # what the state has, decoded
+        self._known: dict[bytes, Totals | PolicyTotals] = {}  # what the state has, decoded
         self._last_ms: dict[str, dict[bytes, int]] = {}  # bucket → keys that are not at rest → when they had deltas
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -75,14 +77,15 @@ class StatisticsFunction(KeyedProcessFunction):
     def _lately(self, bucket: str, now_ms: int) -> dict[bytes, int]:
         """The keys of the current bucket that are not at rest; after a restart the state tells."""
         if bucket not in self._last_ms:
-            kept = self._state.items()
-            self._last_ms[bucket] = {key.encode(): now_ms for key, encoded in kept if not at_rest(bytes(encoded))}
+            kept = ((key.encode(), bytes(encoded)) for key, encoded in self._state.items())
+            self._last_ms[bucket] = {key: now_ms for key, encoded in kept if not _at_rest(key, encoded)}
         return self._last_ms[bucket]
 
-    def _totals(self, key: bytes) -> Totals:
+    def _totals(self, key: bytes) -> Totals | PolicyTotals:
         if key not in self._known:
             stored = self._state.get(key.decode())
-            self._known[key] = Totals(b"" if stored is None else bytes(stored))
+            kind = PolicyTotals if is_of_policy(key) else Totals
+            self._known[key] = kind(b"" if stored is None else bytes(stored))
         return self._known[key]
 
     def _tell(self, keys: Iterable[bytes]) -> Iterator[Row]:
@@ -92,3 +95,7 @@ class StatisticsFunction(KeyedProcessFunction):
             self._state.put(key.decode(), self._known[key].encode())
         values = [self._known[key].stats.SerializeToString() for key in keys]
         yield rows.outgoing_row(Outgoing.of("serving-stats", keys, values), self._options.topics)
+
+
+def _at_rest(key: bytes, encoded: bytes) -> bool:
+    return policy_totals.at_rest(encoded) if is_of_policy(key) else totals.at_rest(encoded)

@@ -25,8 +25,8 @@ def compare(
     return compared, agreed
 
 
-def matrix(ballot: Ballot, tolerance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each pair of m models, on how many records they can be compared, and on how many they agree: (m, m) each."""
-    numbers, labels = ballot.numbers, ballot.labels
+def matrix(ballot: Ballot, rows: NDArray[np.int64], tolerance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each pair of m models, on how many of `rows` they can be compared, and agree: (m, m) each."""
+    numbers, labels = ballot.numbers[:, rows], ballot.labels[:, rows]
     compared, agreed = compare((numbers[:, None], numbers[None, :]), (labels[:, None], labels[None, :]), tolerance)
     return compared.sum(axis=2), agreed.sum(axis=2)

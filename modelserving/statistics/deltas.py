@@ -27,6 +27,8 @@ BUCKETS = (b"0", b"4", b"5", b"g")
 """Deltas are gathered by bucket, not by data type and model, so that thousands of models are a few crossings a second.
 Of these names Flink's two hashes, of SQL's GROUP BY and of a stream's key, send each to another of up to four subtasks.
 Never to change: checkpointed totals are kept by bucket."""
+_POLICY = b"\0policy\0"
+"""What a policy's key begins with. No other key does: an empty data type has no models."""
 
 
 class BatchTally:
@@ -78,14 +80,14 @@ class BatchTally:
         self._delta.latency_counts.extend(count for _, count in latencies)
         if self._samples:
             self._delta.sample = np.concatenate(self._samples).tobytes()
-        return _outgoing([self._delta])
+        return outgoing([self._delta])
 
     def _draw(self, features: pa.RecordBatch, scores: Scores) -> None:
         """Draw records at even distances: the score of each (NaN if it is no number), then its numeric features."""
         numeric = [field.name for field in features.schema if field.type == pa.float64() and field.name[0] != "@"]
         if not self._delta.features:
             self._delta.features.extend(numeric)
-        rows = np.linspace(0, scores.rows - 1, min(scores.rows, SAMPLE)).astype(np.int64)
+        rows = drawn(scores.rows)
         sample = np.full((len(rows), 1 + len(numeric)), np.nan, "<f4")
         with np.errstate(over="ignore"):  # what no float32 can hold is infinite here, and in no bin
             if scores.numbers is not None and scores.label_index is None:
@@ -101,17 +103,32 @@ def rejected_deltas(rejected: Sequence[RejectedRecord]) -> Outgoing:
     for record in rejected:
         delta = deltas.setdefault(record.data_type, StatsDelta(schema=SCHEMA, data_type=record.data_type))
         delta.rejected[record.reason] += 1
-    return _outgoing(deltas.values())
+    return outgoing(deltas.values())
+
+
+def drawn(rows: int) -> NDArray[np.int64]:
+    """Which of so many rows are drawn for the distributions."""
+    return np.linspace(0, rows - 1, min(rows, SAMPLE)).astype(np.int64)
 
 
 def key_of(delta: StatsDelta) -> bytes:
-    """What totals are kept by, and the key of their messages: data type, and the model's name, version and sha256."""
+    """What totals are kept by, and the key of their messages: data type, and the model's name, version and sha256.
+
+    Those of a policy have its data type alone, marked so that `is_of_policy` knows them.
+    """
+    if delta.HasField("policy"):
+        return _POLICY + delta.data_type.encode()
     model = delta.model
     return "\0".join((delta.data_type, model.name, model.version, model.sha256)).encode()
 
 
+def is_of_policy(key: bytes) -> bool:
+    """Whether the totals under this key are those of a policy, `PolicyStats`; else they are `ServingStats`."""
+    return key.startswith(_POLICY)
+
+
 def parse(values: Iterable[bytes]) -> Iterator[StatsDelta]:
-    """Deltas that `outgoing` encoded.
+    """Deltas that were encoded for the aggregator.
 
     Raises:
         ValueError: one is of a later release.
@@ -123,7 +140,8 @@ def parse(values: Iterable[bytes]) -> Iterator[StatsDelta]:
         yield delta
 
 
-def _outgoing(deltas: Iterable[StatsDelta]) -> Outgoing:
+def outgoing(deltas: Iterable[StatsDelta]) -> Outgoing:
+    """Deltas, for the aggregator."""
     deltas = list(deltas)
     keys = [BUCKETS[crc32(key_of(delta)) % len(BUCKETS)] for delta in deltas]
     return Outgoing.of("stats-deltas", keys, [delta.SerializeToString() for delta in deltas])

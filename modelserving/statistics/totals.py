@@ -89,7 +89,9 @@ class Totals:
         stats, model = self.stats, delta.model
         stats.data_type = delta.data_type
         stats.name, stats.model_version, stats.model_sha256 = model.name, model.version, model.sha256
-        stats.description, stats.modelType = model.description, model.modeltype
+        stats.description = model.description
+        if delta.HasField("model") and not delta.votes:
+            stats.modelType = model.modeltype
 
     def _add(self, delta: StatsDelta) -> None:
         stats = self.stats
@@ -98,6 +100,7 @@ class Totals:
             stats.rejected[reason] += count
             if number == Reason.MODEL_FAILED:
                 stats.errors += count
+        stats.errors += delta.errors
         if not delta.served:
             return
         share = round(delta.score_us / delta.served)

@@ -122,7 +122,7 @@ class Retirement(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., serving: _Optional[int] = ...) -> None: ...
 
 class StatsDelta(_message.Message):
-    __slots__ = ("schema", "data_type", "model", "served", "rejected", "first_ms", "last_ms", "score_us", "latencies_ms", "latency_counts", "labels", "features", "sample")
+    __slots__ = ("schema", "data_type", "model", "served", "rejected", "first_ms", "last_ms", "score_us", "latencies_ms", "latency_counts", "labels", "features", "sample", "votes", "errors", "policy")
     class RejectedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +150,9 @@ class StatsDelta(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     schema: int
     data_type: str
     model: _model_pb2.ModelDescriptor
@@ -163,7 +166,72 @@ class StatsDelta(_message.Message):
     labels: _containers.ScalarMap[str, int]
     features: _containers.RepeatedScalarFieldContainer[str]
     sample: bytes
-    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., served: _Optional[int] = ..., rejected: _Optional[_Mapping[int, int]] = ..., first_ms: _Optional[int] = ..., last_ms: _Optional[int] = ..., score_us: _Optional[int] = ..., latencies_ms: _Optional[_Iterable[int]] = ..., latency_counts: _Optional[_Iterable[int]] = ..., labels: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., sample: _Optional[bytes] = ...) -> None: ...
+    votes: bool
+    errors: int
+    policy: PolicyDelta
+    def __init__(self, schema: _Optional[int] = ..., data_type: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.ModelDescriptor, _Mapping]] = ..., served: _Optional[int] = ..., rejected: _Optional[_Mapping[int, int]] = ..., first_ms: _Optional[int] = ..., last_ms: _Optional[int] = ..., score_us: _Optional[int] = ..., latencies_ms: _Optional[_Iterable[int]] = ..., latency_counts: _Optional[_Iterable[int]] = ..., labels: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., sample: _Optional[bytes] = ..., votes: bool = ..., errors: _Optional[int] = ..., policy: _Optional[_Union[PolicyDelta, _Mapping]] = ...) -> None: ...
+
+class PolicyDelta(_message.Message):
+    __slots__ = ("terms", "why", "at_deadline", "decided_ms", "decision_us", "late_us", "models", "agreement")
+    class WhyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    AT_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_MS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_US_FIELD_NUMBER: _ClassVar[int]
+    LATE_US_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    terms: _stats_pb2.PolicyTerms
+    why: _containers.ScalarMap[int, int]
+    at_deadline: int
+    decided_ms: int
+    decision_us: int
+    late_us: int
+    models: _containers.RepeatedCompositeFieldContainer[PolicyModelDelta]
+    agreement: _containers.RepeatedCompositeFieldContainer[_stats_pb2.ModelAgreement]
+    def __init__(self, terms: _Optional[_Union[_stats_pb2.PolicyTerms, _Mapping]] = ..., why: _Optional[_Mapping[int, int]] = ..., at_deadline: _Optional[int] = ..., decided_ms: _Optional[int] = ..., decision_us: _Optional[int] = ..., late_us: _Optional[int] = ..., models: _Optional[_Iterable[_Union[PolicyModelDelta, _Mapping]]] = ..., agreement: _Optional[_Iterable[_Union[_stats_pb2.ModelAgreement, _Mapping]]] = ...) -> None: ...
+
+class PolicyModelDelta(_message.Message):
+    __slots__ = ("model", "asked", "shadow", "counted", "votes", "late", "taken_us", "taken_counts")
+    class VotesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_US_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    asked: int
+    shadow: int
+    counted: int
+    votes: _containers.ScalarMap[int, int]
+    late: bool
+    taken_us: _containers.RepeatedScalarFieldContainer[int]
+    taken_counts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[str] = ..., asked: _Optional[int] = ..., shadow: _Optional[int] = ..., counted: _Optional[int] = ..., votes: _Optional[_Mapping[int, int]] = ..., late: bool = ..., taken_us: _Optional[_Iterable[int]] = ..., taken_counts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PolicyState(_message.Message):
+    __slots__ = ("schema", "totals")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    totals: _stats_pb2.PolicyStats
+    def __init__(self, schema: _Optional[int] = ..., totals: _Optional[_Union[_stats_pb2.PolicyStats, _Mapping]] = ...) -> None: ...
 
 class StatsState(_message.Message):
     __slots__ = ("schema", "totals", "drift")

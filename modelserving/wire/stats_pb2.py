@@ -13,9 +13,10 @@ _sym_db = _symbol_database.Default()
 
 
 from modelserving.wire import model_pb2 as model__pb2
+from modelserving.wire import speculative_pb2 as speculative__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstats.proto\x12\x0cmodelserving\x1a\x0bmodel.proto\"\xa6\x05\n\x0cServingStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12*\n\tmodelType\x18\x03 \x01(\x0e\x32\x17.modelserving.ModelType\x12\r\n\x05since\x18\x04 \x01(\x03\x12\r\n\x05usage\x18\x05 \x01(\x03\x12\x10\n\x08\x64uration\x18\x06 \x01(\x01\x12\x0b\n\x03min\x18\x07 \x01(\x03\x12\x0b\n\x03max\x18\x08 \x01(\x03\x12\x11\n\tdata_type\x18\t \x01(\t\x12\x15\n\rmodel_version\x18\n \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x0b \x01(\t\x12\x0e\n\x06served\x18\x0c \x01(\x03\x12\x0e\n\x06\x65rrors\x18\r \x01(\x03\x12:\n\x08rejected\x18\x0e \x03(\x0b\x32(.modelserving.ServingStats.RejectedEntry\x12\x16\n\x0elast_served_ms\x18\x0f \x01(\x03\x12.\n\rscore_time_us\x18\x10 \x01(\x0b\x32\x17.modelserving.Quantiles\x12+\n\nlatency_ms\x18\x11 \x01(\x0b\x32\x17.modelserving.Quantiles\x12$\n\x06recent\x18\x12 \x01(\x0b\x32\x14.modelserving.Recent\x12*\n\x06scores\x18\x13 \x01(\x0b\x32\x1a.modelserving.Distribution\x12\"\n\x05\x64rift\x18\x14 \x01(\x0b\x32\x13.modelserving.Drift\x12\x12\n\nupdated_ms\x18\x15 \x01(\x03\x12\x19\n\x11score_time_sketch\x18\x16 \x01(\x0c\x12\x16\n\x0elatency_sketch\x18\x17 \x01(\x0c\x1a/\n\rRejectedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"i\n\tQuantiles\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0b\n\x03min\x18\x02 \x01(\x01\x12\x0b\n\x03p50\x18\x03 \x01(\x01\x12\x0b\n\x03p90\x18\x04 \x01(\x01\x12\x0b\n\x03p99\x18\x05 \x01(\x01\x12\x0c\n\x04p999\x18\x06 \x01(\x01\x12\x0b\n\x03max\x18\x07 \x01(\x01\"\xc6\x01\n\x06Recent\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x0e\n\x06served\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12\x14\n\x0cserved_per_s\x18\x04 \x01(\x01\x12\x16\n\x0erejected_per_s\x18\x05 \x01(\x01\x12.\n\rscore_time_us\x18\x06 \x01(\x0b\x32\x17.modelserving.Quantiles\x12+\n\nlatency_ms\x18\x07 \x01(\x0b\x32\x17.modelserving.Quantiles\"\x94\x01\n\x0c\x44istribution\x12\x36\n\x06labels\x18\x01 \x03(\x0b\x32&.modelserving.Distribution.LabelsEntry\x12\r\n\x05\x65\x64ges\x18\x02 \x03(\x01\x12\x0e\n\x06\x63ounts\x18\x03 \x03(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xe0\x01\n\x05\x44rift\x12\x11\n\tscore_psi\x18\x01 \x01(\x01\x12\x38\n\x0b\x66\x65\x61ture_psi\x18\x02 \x03(\x0b\x32#.modelserving.Drift.FeaturePsiEntry\x12\x0f\n\x07\x64rifted\x18\x03 \x01(\x08\x12\x19\n\x11reference_records\x18\x04 \x01(\x03\x12\x17\n\x0f\x63urrent_records\x18\x05 \x01(\x03\x12\x12\n\nchanged_ms\x18\x06 \x01(\x03\x1a\x31\n\x0f\x46\x65\x61turePsiEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstats.proto\x12\x0cmodelserving\x1a\x0bmodel.proto\x1a\x11speculative.proto\"\xb9\x05\n\x0cServingStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12/\n\tmodelType\x18\x03 \x01(\x0e\x32\x17.modelserving.ModelTypeH\x00\x88\x01\x01\x12\r\n\x05since\x18\x04 \x01(\x03\x12\r\n\x05usage\x18\x05 \x01(\x03\x12\x10\n\x08\x64uration\x18\x06 \x01(\x01\x12\x0b\n\x03min\x18\x07 \x01(\x03\x12\x0b\n\x03max\x18\x08 \x01(\x03\x12\x11\n\tdata_type\x18\t \x01(\t\x12\x15\n\rmodel_version\x18\n \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x0b \x01(\t\x12\x0e\n\x06served\x18\x0c \x01(\x03\x12\x0e\n\x06\x65rrors\x18\r \x01(\x03\x12:\n\x08rejected\x18\x0e \x03(\x0b\x32(.modelserving.ServingStats.RejectedEntry\x12\x16\n\x0elast_served_ms\x18\x0f \x01(\x03\x12.\n\rscore_time_us\x18\x10 \x01(\x0b\x32\x17.modelserving.Quantiles\x12+\n\nlatency_ms\x18\x11 \x01(\x0b\x32\x17.modelserving.Quantiles\x12$\n\x06recent\x18\x12 \x01(\x0b\x32\x14.modelserving.Recent\x12*\n\x06scores\x18\x13 \x01(\x0b\x32\x1a.modelserving.Distribution\x12\"\n\x05\x64rift\x18\x14 \x01(\x0b\x32\x13.modelserving.Drift\x12\x12\n\nupdated_ms\x18\x15 \x01(\x03\x12\x19\n\x11score_time_sketch\x18\x16 \x01(\x0c\x12\x16\n\x0elatency_sketch\x18\x17 \x01(\x0c\x1a/\n\rRejectedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x0c\n\n_modelType\"i\n\tQuantiles\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0b\n\x03min\x18\x02 \x01(\x01\x12\x0b\n\x03p50\x18\x03 \x01(\x01\x12\x0b\n\x03p90\x18\x04 \x01(\x01\x12\x0b\n\x03p99\x18\x05 \x01(\x01\x12\x0c\n\x04p999\x18\x06 \x01(\x01\x12\x0b\n\x03max\x18\x07 \x01(\x01\"\xc6\x01\n\x06Recent\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x0e\n\x06served\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12\x14\n\x0cserved_per_s\x18\x04 \x01(\x01\x12\x16\n\x0erejected_per_s\x18\x05 \x01(\x01\x12.\n\rscore_time_us\x18\x06 \x01(\x0b\x32\x17.modelserving.Quantiles\x12+\n\nlatency_ms\x18\x07 \x01(\x0b\x32\x17.modelserving.Quantiles\"\x94\x01\n\x0c\x44istribution\x12\x36\n\x06labels\x18\x01 \x03(\x0b\x32&.modelserving.Distribution.LabelsEntry\x12\r\n\x05\x65\x64ges\x18\x02 \x03(\x01\x12\x0e\n\x06\x63ounts\x18\x03 \x03(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xe0\x01\n\x05\x44rift\x12\x11\n\tscore_psi\x18\x01 \x01(\x01\x12\x38\n\x0b\x66\x65\x61ture_psi\x18\x02 \x03(\x0b\x32#.modelserving.Drift.FeaturePsiEntry\x12\x0f\n\x07\x64rifted\x18\x03 \x01(\x08\x12\x19\n\x11reference_records\x18\x04 \x01(\x03\x12\x17\n\x0f\x63urrent_records\x18\x05 \x01(\x03\x12\x12\n\nchanged_ms\x18\x06 \x01(\x03\x1a\x31\n\x0f\x46\x65\x61turePsiEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa8\x04\n\x0bPolicyStats\x12\x11\n\tdata_type\x18\x01 \x01(\t\x12(\n\x05terms\x18\x02 \x01(\x0b\x32\x19.modelserving.PolicyTerms\x12\r\n\x05since\x18\x03 \x01(\x03\x12\x17\n\x0flast_decided_ms\x18\x04 \x01(\x03\x12\x0f\n\x07\x64\x65\x63ided\x18\x05 \x01(\x03\x12/\n\x03why\x18\x06 \x03(\x0b\x32\".modelserving.PolicyStats.WhyEntry\x12\x13\n\x0b\x61t_deadline\x18\x07 \x01(\x03\x12\x0c\n\x04late\x18\x08 \x01(\x03\x12,\n\x0b\x64\x65\x63ision_ms\x18\t \x01(\x0b\x32\x17.modelserving.Quantiles\x12(\n\x07late_ms\x18\n \x01(\x0b\x32\x17.modelserving.Quantiles\x12)\n\x06models\x18\x0b \x03(\x0b\x32\x19.modelserving.PolicyModel\x12/\n\tagreement\x18\x0c \x03(\x0b\x32\x1c.modelserving.ModelAgreement\x12-\n\x06recent\x18\r \x01(\x0b\x32\x1d.modelserving.RecentDecisions\x12\x12\n\nupdated_ms\x18\x0e \x01(\x03\x12\x17\n\x0f\x64\x65\x63ision_sketch\x18\x0f \x01(\x0c\x12\x13\n\x0blate_sketch\x18\x10 \x01(\x0c\x1a*\n\x08WhyEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xa9\x01\n\x0bPolicyTerms\x12 \n\x04rule\x18\x01 \x01(\x0e\x32\x12.modelserving.Rule\x12\x0e\n\x06quorum\x18\x02 \x01(\x05\x12\x0f\n\x07\x64\x65\x63ider\x18\x03 \x01(\t\x12\x12\n\ntimeout_ms\x18\x04 \x01(\x03\x12\x0e\n\x06models\x18\x05 \x03(\t\x12\x13\n\x0b\x63hallengers\x18\x06 \x03(\t\x12\x0e\n\x06shadow\x18\x07 \x01(\x01\x12\x0e\n\x06\x63\x61nary\x18\x08 \x01(\x01\"\xad\x02\n\x0bPolicyModel\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61sked\x18\x02 \x01(\x03\x12\x0e\n\x06shadow\x18\x03 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x04 \x01(\x03\x12\x0c\n\x04late\x18\x05 \x01(\x03\x12\x0f\n\x07\x63ounted\x18\x06 \x01(\x03\x12\x37\n\x07missing\x18\x07 \x03(\x0b\x32&.modelserving.PolicyModel.MissingEntry\x12)\n\x08taken_ms\x18\x08 \x01(\x0b\x32\x17.modelserving.Quantiles\x12\x15\n\rlast_asked_ms\x18\t \x01(\x03\x12\x14\n\x0ctaken_sketch\x18\n \x01(\x0c\x1a.\n\x0cMissingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"Q\n\x0eModelAgreement\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\x10\n\x08\x63ompared\x18\x03 \x01(\x03\x12\x0e\n\x06\x61greed\x18\x04 \x01(\x03\"\xe3\x03\n\x0fRecentDecisions\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x0f\n\x07\x64\x65\x63ided\x18\x02 \x01(\x03\x12\x15\n\rdecided_per_s\x18\x03 \x01(\x01\x12\x33\n\x03why\x18\x04 \x03(\x0b\x32&.modelserving.RecentDecisions.WhyEntry\x12\x13\n\x0b\x61t_deadline\x18\x05 \x01(\x03\x12\x0c\n\x04late\x18\x06 \x01(\x03\x12,\n\x0b\x64\x65\x63ision_ms\x18\x07 \x01(\x0b\x32\x17.modelserving.Quantiles\x12;\n\x07\x63ounted\x18\x08 \x03(\x0b\x32*.modelserving.RecentDecisions.CountedEntry\x12\x44\n\x0clate_answers\x18\t \x03(\x0b\x32..modelserving.RecentDecisions.LateAnswersEntry\x1a*\n\x08WhyEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0c\x43ountedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10LateAnswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -28,20 +29,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISTRIBUTION_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_DRIFT_FEATUREPSIENTRY']._loaded_options = None
   _globals['_DRIFT_FEATUREPSIENTRY']._serialized_options = b'8\001'
-  _globals['_SERVINGSTATS']._serialized_start=43
-  _globals['_SERVINGSTATS']._serialized_end=721
-  _globals['_SERVINGSTATS_REJECTEDENTRY']._serialized_start=674
-  _globals['_SERVINGSTATS_REJECTEDENTRY']._serialized_end=721
-  _globals['_QUANTILES']._serialized_start=723
-  _globals['_QUANTILES']._serialized_end=828
-  _globals['_RECENT']._serialized_start=831
-  _globals['_RECENT']._serialized_end=1029
-  _globals['_DISTRIBUTION']._serialized_start=1032
-  _globals['_DISTRIBUTION']._serialized_end=1180
-  _globals['_DISTRIBUTION_LABELSENTRY']._serialized_start=1135
-  _globals['_DISTRIBUTION_LABELSENTRY']._serialized_end=1180
-  _globals['_DRIFT']._serialized_start=1183
-  _globals['_DRIFT']._serialized_end=1407
-  _globals['_DRIFT_FEATUREPSIENTRY']._serialized_start=1358
-  _globals['_DRIFT_FEATUREPSIENTRY']._serialized_end=1407
+  _globals['_POLICYSTATS_WHYENTRY']._loaded_options = None
+  _globals['_POLICYSTATS_WHYENTRY']._serialized_options = b'8\001'
+  _globals['_POLICYMODEL_MISSINGENTRY']._loaded_options = None
+  _globals['_POLICYMODEL_MISSINGENTRY']._serialized_options = b'8\001'
+  _globals['_RECENTDECISIONS_WHYENTRY']._loaded_options = None
+  _globals['_RECENTDECISIONS_WHYENTRY']._serialized_options = b'8\001'
+  _globals['_RECENTDECISIONS_COUNTEDENTRY']._loaded_options = None
+  _globals['_RECENTDECISIONS_COUNTEDENTRY']._serialized_options = b'8\001'
+  _globals['_RECENTDECISIONS_LATEANSWERSENTRY']._loaded_options = None
+  _globals['_RECENTDECISIONS_LATEANSWERSENTRY']._serialized_options = b'8\001'
+  _globals['_SERVINGSTATS']._serialized_start=62
+  _globals['_SERVINGSTATS']._serialized_end=759
+  _globals['_SERVINGSTATS_REJECTEDENTRY']._serialized_start=698
+  _globals['_SERVINGSTATS_REJECTEDENTRY']._serialized_end=745
+  _globals['_QUANTILES']._serialized_start=761
+  _globals['_QUANTILES']._serialized_end=866
+  _globals['_RECENT']._serialized_start=869
+  _globals['_RECENT']._serialized_end=1067
+  _globals['_DISTRIBUTION']._serialized_start=1070
+  _globals['_DISTRIBUTION']._serialized_end=1218
+  _globals['_DISTRIBUTION_LABELSENTRY']._serialized_start=1173
+  _globals['_DISTRIBUTION_LABELSENTRY']._serialized_end=1218
+  _globals['_DRIFT']._serialized_start=1221
+  _globals['_DRIFT']._serialized_end=1445
+  _globals['_DRIFT_FEATUREPSIENTRY']._serialized_start=1396
+  _globals['_DRIFT_FEATUREPSIENTRY']._serialized_end=1445
+  _globals['_POLICYSTATS']._serialized_start=1448
+  _globals['_POLICYSTATS']._serialized_end=2000
+  _globals['_POLICYSTATS_WHYENTRY']._serialized_start=1958
+  _globals['_POLICYSTATS_WHYENTRY']._serialized_end=2000
+  _globals['_POLICYTERMS']._serialized_start=2003
+  _globals['_POLICYTERMS']._serialized_end=2172
+  _globals['_POLICYMODEL']._serialized_start=2175
+  _globals['_POLICYMODEL']._serialized_end=2476
+  _globals['_POLICYMODEL_MISSINGENTRY']._serialized_start=2430
+  _globals['_POLICYMODEL_MISSINGENTRY']._serialized_end=2476
+  _globals['_MODELAGREEMENT']._serialized_start=2478
+  _globals['_MODELAGREEMENT']._serialized_end=2559
+  _globals['_RECENTDECISIONS']._serialized_start=2562
+  _globals['_RECENTDECISIONS']._serialized_end=3045
+  _globals['_RECENTDECISIONS_WHYENTRY']._serialized_start=1958
+  _globals['_RECENTDECISIONS_WHYENTRY']._serialized_end=2000
+  _globals['_RECENTDECISIONS_COUNTEDENTRY']._serialized_start=2947
+  _globals['_RECENTDECISIONS_COUNTEDENTRY']._serialized_end=2993
+  _globals['_RECENTDECISIONS_LATEANSWERSENTRY']._serialized_start=2995
+  _globals['_RECENTDECISIONS_LATEANSWERSENTRY']._serialized_end=3045
 # @@protoc_insertion_point(module_scope)

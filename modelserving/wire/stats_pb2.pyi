@@ -1,4 +1,5 @@
 from modelserving.wire import model_pb2 as _model_pb2
+from modelserving.wire import speculative_pb2 as _speculative_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -138,3 +139,152 @@ class Drift(_message.Message):
     current_records: int
     changed_ms: int
     def __init__(self, score_psi: _Optional[float] = ..., feature_psi: _Optional[_Mapping[str, float]] = ..., drifted: bool = ..., reference_records: _Optional[int] = ..., current_records: _Optional[int] = ..., changed_ms: _Optional[int] = ...) -> None: ...
+
+class PolicyStats(_message.Message):
+    __slots__ = ("data_type", "terms", "since", "last_decided_ms", "decided", "why", "at_deadline", "late", "decision_ms", "late_ms", "models", "agreement", "recent", "updated_ms", "decision_sketch", "late_sketch")
+    class WhyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_DECIDED_MS_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    AT_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_MS_FIELD_NUMBER: _ClassVar[int]
+    LATE_MS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    RECENT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_SKETCH_FIELD_NUMBER: _ClassVar[int]
+    LATE_SKETCH_FIELD_NUMBER: _ClassVar[int]
+    data_type: str
+    terms: PolicyTerms
+    since: int
+    last_decided_ms: int
+    decided: int
+    why: _containers.ScalarMap[str, int]
+    at_deadline: int
+    late: int
+    decision_ms: Quantiles
+    late_ms: Quantiles
+    models: _containers.RepeatedCompositeFieldContainer[PolicyModel]
+    agreement: _containers.RepeatedCompositeFieldContainer[ModelAgreement]
+    recent: RecentDecisions
+    updated_ms: int
+    decision_sketch: bytes
+    late_sketch: bytes
+    def __init__(self, data_type: _Optional[str] = ..., terms: _Optional[_Union[PolicyTerms, _Mapping]] = ..., since: _Optional[int] = ..., last_decided_ms: _Optional[int] = ..., decided: _Optional[int] = ..., why: _Optional[_Mapping[str, int]] = ..., at_deadline: _Optional[int] = ..., late: _Optional[int] = ..., decision_ms: _Optional[_Union[Quantiles, _Mapping]] = ..., late_ms: _Optional[_Union[Quantiles, _Mapping]] = ..., models: _Optional[_Iterable[_Union[PolicyModel, _Mapping]]] = ..., agreement: _Optional[_Iterable[_Union[ModelAgreement, _Mapping]]] = ..., recent: _Optional[_Union[RecentDecisions, _Mapping]] = ..., updated_ms: _Optional[int] = ..., decision_sketch: _Optional[bytes] = ..., late_sketch: _Optional[bytes] = ...) -> None: ...
+
+class PolicyTerms(_message.Message):
+    __slots__ = ("rule", "quorum", "decider", "timeout_ms", "models", "challengers", "shadow", "canary")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
+    DECIDER_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGERS_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    rule: _speculative_pb2.Rule
+    quorum: int
+    decider: str
+    timeout_ms: int
+    models: _containers.RepeatedScalarFieldContainer[str]
+    challengers: _containers.RepeatedScalarFieldContainer[str]
+    shadow: float
+    canary: float
+    def __init__(self, rule: _Optional[_Union[_speculative_pb2.Rule, str]] = ..., quorum: _Optional[int] = ..., decider: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., challengers: _Optional[_Iterable[str]] = ..., shadow: _Optional[float] = ..., canary: _Optional[float] = ...) -> None: ...
+
+class PolicyModel(_message.Message):
+    __slots__ = ("model", "asked", "shadow", "answered", "late", "counted", "missing", "taken_ms", "last_asked_ms", "taken_sketch")
+    class MissingEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ASKED_MS_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_SKETCH_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    asked: int
+    shadow: int
+    answered: int
+    late: int
+    counted: int
+    missing: _containers.ScalarMap[str, int]
+    taken_ms: Quantiles
+    last_asked_ms: int
+    taken_sketch: bytes
+    def __init__(self, model: _Optional[str] = ..., asked: _Optional[int] = ..., shadow: _Optional[int] = ..., answered: _Optional[int] = ..., late: _Optional[int] = ..., counted: _Optional[int] = ..., missing: _Optional[_Mapping[str, int]] = ..., taken_ms: _Optional[_Union[Quantiles, _Mapping]] = ..., last_asked_ms: _Optional[int] = ..., taken_sketch: _Optional[bytes] = ...) -> None: ...
+
+class ModelAgreement(_message.Message):
+    __slots__ = ("first", "second", "compared", "agreed")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    AGREED_FIELD_NUMBER: _ClassVar[int]
+    first: str
+    second: str
+    compared: int
+    agreed: int
+    def __init__(self, first: _Optional[str] = ..., second: _Optional[str] = ..., compared: _Optional[int] = ..., agreed: _Optional[int] = ...) -> None: ...
+
+class RecentDecisions(_message.Message):
+    __slots__ = ("seconds", "decided", "decided_per_s", "why", "at_deadline", "late", "decision_ms", "counted", "late_answers")
+    class WhyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class CountedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LateAnswersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_PER_S_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    AT_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_MS_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    LATE_ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    seconds: float
+    decided: int
+    decided_per_s: float
+    why: _containers.ScalarMap[str, int]
+    at_deadline: int
+    late: int
+    decision_ms: Quantiles
+    counted: _containers.ScalarMap[str, int]
+    late_answers: _containers.ScalarMap[str, int]
+    def __init__(self, seconds: _Optional[float] = ..., decided: _Optional[int] = ..., decided_per_s: _Optional[float] = ..., why: _Optional[_Mapping[str, int]] = ..., at_deadline: _Optional[int] = ..., late: _Optional[int] = ..., decision_ms: _Optional[_Union[Quantiles, _Mapping]] = ..., counted: _Optional[_Mapping[str, int]] = ..., late_answers: _Optional[_Mapping[str, int]] = ...) -> None: ...

@@ -13,10 +13,12 @@ from modelserving.flink import statistics as module
 from modelserving.flink.options import JobOptions
 from modelserving.flink.statistics import AT_REST_AFTER_MS, StatisticsFunction
 from modelserving.outgoing import Outgoing
+from modelserving.statistics.deltas import is_of_policy
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
-from modelserving.wire.state_pb2 import StatsDelta
-from modelserving.wire.stats_pb2 import ServingStats
+from modelserving.wire.speculative_pb2 import Why
+from modelserving.wire.state_pb2 import PolicyDelta, StatsDelta
+from modelserving.wire.stats_pb2 import PolicyStats, ServingStats
 from tests.flink.test_admission_function import Clock, MapState
 
 ROW = rows.outgoing_row
@@ -45,6 +47,13 @@ class Operator:
         value: Any = ["0", [delta.SerializeToString() for delta in deltas]]
         list(self.function.process_element(value, self._context))
 
+    def decide(self, records: int) -> None:
+        """Send what a policy decided, beside a version's answers."""
+        policy = StatsDelta(data_type="wine", policy=PolicyDelta(why={Why.BEST: records}))
+        version = StatsDelta(data_type="wine", model=ModelDescriptor(version="1"), served=records, votes=True)
+        value: Any = ["0", [policy.SerializeToString(), version.SerializeToString()]]
+        list(self.function.process_element(value, self._context))
+
     def pass_time(self, ms: int) -> None:
         """Let the timers fire that are due by then."""
         self.clock.now_ms += ms
@@ -56,8 +65,16 @@ class Operator:
     @property
     def newest(self) -> dict[str, ServingStats]:
         """By version."""
-        told = [ServingStats.FromString(value) for one in self.told for _, value in one.messages]
+        told = [ServingStats.FromString(value) for key, value in self._messages() if not is_of_policy(key)]
         return {stats.model_version: stats for stats in told}
+
+    @property
+    def policy(self) -> PolicyStats:
+        """The newest."""
+        return [PolicyStats.FromString(value) for key, value in self._messages() if is_of_policy(key)][-1]
+
+    def _messages(self) -> list[tuple[bytes, bytes]]:
+        return [(key or b"", value) for one in self.told for key, value in one.messages]
 
     def _row(self, outgoing: Outgoing, topics: Topics) -> Any:
         self.told.append(outgoing)
@@ -101,3 +118,23 @@ def test_totals_go_on_after_a_restart(operator: Operator) -> None:
     assert set(operator.function._known) == {b"wine\x00\x002\x00"}, "what is at rest is not decoded"
     operator.send("1")
     assert operator.newest["1"].served == 10
+
+
+def test_a_policy_is_told_beside_the_versions(operator: Operator) -> None:
+    operator.decide(3)
+    operator.decide(4)
+    assert (operator.policy.data_type, operator.policy.decided, operator.policy.recent.decided) == ("wine", 7, 4)
+    assert (operator.newest["1"].served, operator.newest["1"].HasField("modelType")) == (7, False)
+
+
+def test_a_policy_goes_on_after_a_restart_and_rests(operator: Operator) -> None:
+    operator.decide(3)
+    operator.start()
+    operator.pass_time(60_000)  # the job was away, its timer is overdue
+    operator.pass_time(AT_REST_AFTER_MS)
+    assert (operator.policy.decided, operator.policy.recent.decided) == (3, 0)
+    assert not operator.function._known
+    operator.start()
+    operator.send("2")
+    operator.decide(5)
+    assert operator.policy.decided == 8

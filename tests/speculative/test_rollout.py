@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,6 @@ def test_who_agrees_with_whom() -> None:
     asked.add(said("a", "x", "y", "z"))
     asked.add(said("b", "x", "x", None))
     asked.add(said("c", None, None, "z"))
-    compared, agreed = matrix(asked.ballot, 0.0)
+    compared, agreed = matrix(asked.ballot, np.arange(3), 0.0)
     assert compared.tolist() == [[3, 2, 1], [2, 2, 0], [1, 0, 1]]
     assert agreed.tolist() == [[3, 1, 1], [1, 2, 0], [1, 0, 1]]
