@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelserving.query.encoding import GREATEST, array, encode, mapping
-from modelserving.query.metrics import exposition
+from modelserving.query.metrics import Metrics
 from modelserving.query.problems import Refused
 from modelserving.query.service import Service
 
@@ -25,6 +25,7 @@ class Answers:
         self._clock_ms = clock_ms
         self._stamp = (0, 0)
         self._made: dict[tuple[object, ...], bytes] = {}
+        self._metrics = Metrics(service, clock_ms)
 
     def stats(self) -> bytes:
         """All statistics."""
@@ -84,9 +85,9 @@ class Answers:
         """A sample of the newest results."""
         return mapping(results=array(await self._service.results.newest(limit)))
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """All figures, for Prometheus."""
-        return self._once(lambda: exposition(self._service, self._clock_ms()), "metrics")
+        return await self._metrics.text()
 
     def _once(self, make: Callable[[], bytes], *question: object) -> bytes:
         """The answer to a question: not made again while nothing changes, but for the time that it tells."""

@@ -101,7 +101,7 @@ def _about_itself(service: Service, answers: Answers, described: bytes) -> list[
 
     async def metrics(request: Request) -> Response:
         check(request, ())
-        return Response(answers.metrics(), headers={"Content-Type": _PROMETHEUS})
+        return Response(await answers.metrics(), headers={"Content-Type": _PROMETHEUS})
 
     async def healthz(request: Request) -> Response:
         check(request, ())

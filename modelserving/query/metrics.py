@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from modelserving.query.exposition import Family, labels, lines, quantiles, value
+from modelserving.query.policy_metrics import policy_families
 from modelserving.query.service import Service
 from modelserving.wire.serving_pb2 import Reason
-from modelserving.wire.stats_pb2 import Quantiles, ServingStats
+from modelserving.wire.stats_pb2 import ServingStats
+
+T = TypeVar("T")
 
 _REASONS_OF_MODELS = [
     Reason.Name(number)
@@ -20,111 +25,189 @@ _REASONS_OF_MODELS = [
 """Each has its series from the beginning: the increase of one that begins at 1 is not seen."""
 STALE_MS = 10_000
 """A job that has told nothing for so long has no present rates."""
-_VERSION = ("data_type", "model", "version")
-_QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p999"))
-_GAUGES: tuple[tuple[str, str, Callable[[ServingStats], float]], ...] = (
-    ("modelserving_served_per_second", "Records scored, in the last second or so.", lambda s: s.recent.served_per_s),
-    (
+FRESH_S = 1.0
+"""However many ask: the text is not made again sooner."""
+_AT_A_TIME = 50
+"""Versions, before others are answered: a few milliseconds."""
+_SERVING = ("data_type", "model", "version", "sha256", "instance")
+
+_FAMILIES = (
+    Family("modelserving_served_total", "Records scored.", value(lambda s: s.served), "counter"),
+    Family("modelserving_errors_total", "Records that the model failed on.", value(lambda s: s.errors), "counter"),
+    Family(
+        "modelserving_served_per_second",
+        "Records scored, in the last second or so.",
+        value(lambda s: s.recent.served_per_s),
+        of_late=True,
+    ),
+    Family(
         "modelserving_rejected_per_second",
         "Records turned away, in the last second or so.",
-        lambda s: s.recent.rejected_per_s,
+        value(lambda s: s.recent.rejected_per_s),
+        of_late=True,
     ),
-    ("modelserving_since_timestamp_seconds", "When the first record was scored.", lambda s: s.since / 1000),
-    ("modelserving_last_served_timestamp_seconds", "When the last one was.", lambda s: s.last_served_ms / 1000),
-    ("modelserving_stats_updated_timestamp_seconds", "When the job told its totals.", lambda s: s.updated_ms / 1000),
-    (
+    Family(
+        "modelserving_since_timestamp_seconds", "When the first record was scored.", value(lambda s: s.since / 1000)
+    ),
+    Family(
+        "modelserving_last_served_timestamp_seconds", "When the last one was.", value(lambda s: s.last_served_ms / 1000)
+    ),
+    Family(
+        "modelserving_stats_updated_timestamp_seconds",
+        "When the job told its totals.",
+        value(lambda s: s.updated_ms / 1000),
+    ),
+    Family(
         "modelserving_drift_score_psi",
         "Population stability index of the scores, against when the version began.",
-        lambda s: s.drift.score_psi,
+        value(lambda s: s.drift.score_psi),
     ),
-    ("modelserving_drifted", "1 if scores or a feature are not what they were.", lambda s: float(s.drift.drifted)),
-)
-_TIMES: tuple[tuple[str, str, float, Callable[[ServingStats], Quantiles]], ...] = (
-    ("modelserving_latency_seconds", "From a record's timestamp to its score.", 1e-3, lambda s: s.latency_ms),
-    (
+    Family(
+        "modelserving_drifted",
+        "1 if scores or a feature are not what they were.",
+        value(lambda s: float(s.drift.drifted)),
+    ),
+    Family(
+        "modelserving_latency_seconds",
+        "From a record's timestamp to its score.",
+        quantiles(lambda s: s.latency_ms, 1e-3),
+        further=("quantile",),
+    ),
+    Family(
         "modelserving_recent_latency_seconds",
         "The same, in the last second or so.",
-        1e-3,
-        lambda s: s.recent.latency_ms,
+        quantiles(lambda s: s.recent.latency_ms, 1e-3),
+        further=("quantile",),
+        of_late=True,
     ),
-    ("modelserving_score_time_seconds", "A record's share of its batch.", 1e-6, lambda s: s.score_time_us),
-    (
+    Family(
+        "modelserving_score_time_seconds",
+        "A record's share of its batch.",
+        quantiles(lambda s: s.score_time_us, 1e-6),
+        further=("quantile",),
+    ),
+    Family(
         "modelserving_recent_score_time_seconds",
         "The same, in the last second or so.",
-        1e-6,
-        lambda s: s.recent.score_time_us,
+        quantiles(lambda s: s.recent.score_time_us, 1e-6),
+        further=("quantile",),
+        of_late=True,
+    ),
+    Family(
+        "modelserving_drift_feature_psi",
+        "The same of a feature.",
+        lambda s: [((name,), index) for name, index in sorted(s.drift.feature_psi.items())],
+        further=("feature",),
     ),
 )
-_OF_LATE = (
-    "modelserving_served_per_second",
-    "modelserving_rejected_per_second",
-    "modelserving_recent_latency_seconds",
-    "modelserving_recent_score_time_seconds",
+_REJECTED = Family(
+    "modelserving_rejected_total",
+    "Records turned away.",
+    lambda s: [((reason,), count) for reason, count in sorted(s.rejected.items())],
+    "counter",
+    ("reason",),
 )
+"""The only one that records have which no model was asked about."""
 
 
-def exposition(service: Service, now_ms: int) -> bytes:
+class Metrics:
     """All metrics, as text.
 
     Args:
-        now_ms: epoch milliseconds.
+        clock_ms: epoch milliseconds.
     """
+
+    def __init__(self, service: Service, clock_ms: Callable[[], int]) -> None:
+        self._service = service
+        self._clock_ms = clock_ms
+        self._lock = asyncio.Lock()
+        self._made: tuple[float, bool, bytes] | None = None
+        self._lines: dict[tuple[str, ...], tuple[list[ServingStats], list[bytes]]] = {}
+        """By labels: of what messages, and their lines, those of `_REJECTED` last."""
+
+    async def text(self) -> bytes:
+        """Not older than `FRESH_S`. Others are answered meanwhile."""
+        async with self._lock:
+            now_s, whole = asyncio.get_running_loop().time(), self._service.progress.caught_up
+            if self._made is None or now_s - self._made[0] >= FRESH_S or self._made[1] != whole:
+                # Older totals would look as if counters began anew.
+                body = [piece async for piece in self._of_the_view()] if whole else []
+                self._made = (now_s, whole, b"".join([_of_the_reader(self._service, self._clock_ms()), *body]))
+            return self._made[2]
+
+    async def _of_the_view(self) -> AsyncIterator[bytes]:
+        view = self._service.view
+        versions = _by_labels(view.stats)
+        self._lines = {each: made for each, made in self._lines.items() if each in versions}
+        for some in _some(list(versions.items())):
+            for each, told in some:
+                known = self._lines.get(each)
+                if known is None or [*map(id, known[0])] != [*map(id, told)]:
+                    self._lines[each] = (told, _lines_of(told))
+            await asyncio.sleep(0)
+        now_ms = self._clock_ms()
+        late = {each for each, told in versions.items() if now_ms - told[-1].updated_ms < STALE_MS}
+        for at, family in enumerate((*_FAMILIES, _REJECTED)):
+            yield family.head()
+            yield b"".join(made[at] for each, (_, made) in self._lines.items() if each in late or not family.of_late)
+            await asyncio.sleep(0)
+        info, since = [], []
+        for instances in _some(list(view.models.serving())):
+            for data_type, instance, served in instances:
+                named = labels(_SERVING, (data_type, *served.key, instance))
+                info.append(f"modelserving_serving_info{{{named}}} 1.0\n")
+                since.append(f"modelserving_serving_since_timestamp_seconds{{{named}}} {served.since_ms / 1000!r}\n")
+            await asyncio.sleep(0)
+        for name, text, found in (
+            ("modelserving_serving_info", "What an instance scores with.", info),
+            ("modelserving_serving_since_timestamp_seconds", "Since when.", since),
+        ):
+            yield f"# HELP {name} {text}\n# TYPE {name} gauge\n{''.join(found)}".encode()
+
+
+def _some(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[at : at + _AT_A_TIME] for at in range(0, len(items), _AT_A_TIME))
+
+
+def _by_labels(stats: Iterable[ServingStats]) -> dict[tuple[str, ...], list[ServingStats]]:
+    """The messages of each series, the one that was told last at the end: the same version with other bytes is the
+    same series."""
+    found: dict[tuple[str, ...], list[ServingStats]] = {}
+    for each in stats:
+        found.setdefault((each.data_type, each.name, each.model_version), []).append(each)
+    for told in found.values():
+        told.sort(key=lambda each: each.updated_ms)
+    return found
+
+
+def _lines_of(told: list[ServingStats]) -> list[bytes]:
+    stats = told[-1]
+    if len(told) > 1:
+        stats = ServingStats()
+        stats.CopyFrom(told[-1])
+        for other in told[:-1]:
+            stats.served += other.served
+            stats.errors += other.errors
+            for reason, count in other.rejected.items():
+                stats.rejected[reason] += count
+    families = lines(stats, _FAMILIES) if stats.name else [b""] * len(_FAMILIES)
+    return [*families, *lines(stats, [_REJECTED])]
+
+
+def _of_the_reader(service: Service, now_ms: int) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(service, now_ms))
+    registry.register(_Service(service, now_ms))
     return bytes(generate_latest(registry))
 
 
-class _Families(Collector):
+class _Service(Collector):
+    """What the service tells of itself, and of what was turned away: a few series."""
+
     def __init__(self, service: Service, now_ms: int) -> None:
         self._service = service
         self._now_ms = now_ms
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._reader()
-        if not self._service.progress.caught_up:
-            # Older totals would look as if counters began anew.
-            return
-        stats = sorted(self._service.view.stats, key=lambda each: each.updated_ms)
-        yield from _totals(stats)
-        # The same version with other bytes would be the same series: the one that was told last counts.
-        latest = {_labels(each): each for each in stats if each.name}
-        lately = {labels: each for labels, each in latest.items() if self._now_ms - each.updated_ms < STALE_MS}
-        for name, text, value in _GAUGES:
-            gauge = GaugeMetricFamily(name, text, labels=_VERSION)
-            for labels, each in (lately if name in _OF_LATE else latest).items():
-                gauge.add_metric(labels, value(each))
-            yield gauge
-        for name, text, unit, quantiles in _TIMES:
-            gauge = GaugeMetricFamily(name, text, labels=(*_VERSION, "quantile"))
-            for labels, each in (lately if name in _OF_LATE else latest).items():
-                _add_quantiles(gauge, labels, quantiles(each), unit)
-            yield gauge
-        feature_psi = GaugeMetricFamily(
-            "modelserving_drift_feature_psi", "The same of a feature.", labels=(*_VERSION, "feature")
-        )
-        for labels, each in latest.items():
-            for feature, index in sorted(each.drift.feature_psi.items()):
-                feature_psi.add_metric((*labels, feature), index)
-        yield feature_psi
-        yield from self._models()
-
-    def _models(self) -> Iterator[Metric]:
-        names = (*_VERSION, "sha256", "instance")
-        info = GaugeMetricFamily("modelserving_serving_info", "What an instance scores with.", labels=names)
-        since = GaugeMetricFamily("modelserving_serving_since_timestamp_seconds", "Since when.", labels=names)
-        for data_type, instance, served in self._service.view.models.serving():
-            labels = (data_type, *served.key, instance)
-            info.add_metric(labels, 1)
-            since.add_metric(labels, served.since_ms / 1000)
-        yield info
-        yield since
-        rejected = CounterMetricFamily("modelserving_rejected_models", "Models turned away.", labels=("reason",))
-        counts = dict.fromkeys(_REASONS_OF_MODELS, 0) | self._service.view.rejected_models
-        for reason, count in sorted(counts.items()):
-            rejected.add_metric((reason,), count)
-        yield rejected
-
-    def _reader(self) -> Iterator[Metric]:
         service = self._service
         ready = float(service.not_ready() is None)
         yield GaugeMetricFamily("modelserving_query_ready", "1 if this service has read all there is.", value=ready)
@@ -141,35 +224,10 @@ class _Families(Collector):
         for topic, count in sorted(service.view.undecodable.items()):
             undecodable.add_metric((topic,), count)
         yield undecodable
-
-
-def _totals(stats: Iterable[ServingStats]) -> Iterator[Metric]:
-    served: Counter[tuple[str, ...]] = Counter()
-    errors: Counter[tuple[str, ...]] = Counter()
-    rejected: Counter[tuple[str, ...]] = Counter()
-    for each in stats:
-        labels = _labels(each)
-        if each.name:
-            served[labels] += each.served
-            errors[labels] += each.errors
-        for reason, count in each.rejected.items():
-            rejected[(*labels, reason)] += count
-    for name, text, names, counts in (
-        ("modelserving_served", "Records scored.", _VERSION, served),
-        ("modelserving_errors", "Records that the model failed on.", _VERSION, errors),
-        ("modelserving_rejected", "Records turned away.", (*_VERSION, "reason"), rejected),
-    ):
-        family = CounterMetricFamily(name, text, labels=names)
-        for series, count in sorted(counts.items()):
-            family.add_metric(series, count)
-        yield family
-
-
-def _labels(stats: ServingStats) -> tuple[str, str, str]:
-    return stats.data_type, stats.name, stats.model_version
-
-
-def _add_quantiles(gauge: GaugeMetricFamily, labels: tuple[str, ...], quantiles: Quantiles, unit: float) -> None:
-    if quantiles.count:
-        for quantile, field in _QUANTILES:
-            gauge.add_metric((*labels, quantile), getattr(quantiles, field) * unit)
+        if service.progress.caught_up:
+            rejected = CounterMetricFamily("modelserving_rejected_models", "Models turned away.", labels=("reason",))
+            counts = dict.fromkeys(_REASONS_OF_MODELS, 0) | service.view.rejected_models
+            for reason, count in sorted(counts.items()):
+                rejected.add_metric((reason,), count)
+            yield rejected
+            yield from policy_families(service.view.policies, lambda told: self._now_ms - told.updated_ms < STALE_MS)

@@ -19,6 +19,10 @@ class StatsView:
 
     def __init__(self) -> None:
         self._latest: dict[bytes, tuple[ServingStats, bytes]] = {}
+        self._of_model: dict[tuple[str, str], set[bytes]] = {}
+        """Data type and model → keys: who asks for one that is not there must not have all looked through."""
+        self._rejected: dict[str, Counter[str]] = {}
+        """By data type, then reason."""
 
     def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
         """Take in a message of the topic; what it says, encoded, or None if it removes its key, or is older than
@@ -27,16 +31,21 @@ class StatsView:
         Raises:
             DecodeError: it is not a `ServingStats`; nothing has changed.
         """
+        key = key or b""
         if not value:
-            self._latest.pop(key or b"", None)
+            self._uncount(key)
+            self._latest.pop(key, None)
             return None
         stats = ServingStats.FromString(value)
-        known = self._latest.get(key or b"")
+        known = self._latest.get(key)
         if known is not None and stats.updated_ms < known[0].updated_ms:
             # The key was in another partition before the topic got more of them.
             return None
         encoded = encode(plain(stats))
-        self._latest[key or b""] = (stats, encoded)
+        self._uncount(key)
+        self._latest[key] = (stats, encoded)
+        self._of_model.setdefault((stats.data_type, stats.name), set()).add(key)
+        self._rejected.setdefault(stats.data_type, Counter()).update(stats.rejected)
         return encoded
 
     def __iter__(self) -> Iterator[ServingStats]:
@@ -49,9 +58,10 @@ class StatsView:
 
     def of_model(self, data_type: str, model: str) -> bytes | None:
         """A model's versions, encoded, with the quantiles over all of them; None if there are none."""
-        found = [each for each in self._sorted() if (each[0].data_type, each[0].name) == (data_type, model)]
-        if not found:
+        keys = self._of_model.get((data_type, model))
+        if keys is None:
             return None
+        found = sorted((self._latest[key] for key in keys), key=_order)
         return mapping(
             data_type=encode(data_type),
             model=encode(model),
@@ -60,15 +70,33 @@ class StatsView:
             score_time_us=_merged(stats.score_time_sketch for stats, _ in found),
         )
 
-    def rejected(self) -> dict[str, int]:
-        """Reason → records that were turned away for it."""
+    def rejected(self, data_type: str | None = None) -> dict[str, int]:
+        """Reason → records that were turned away for it, of all data types or of one."""
         total: Counter[str] = Counter()
-        for stats, _ in self._latest.values():
-            total.update(stats.rejected)
+        for of_type in self._rejected.values() if data_type is None else [self._rejected.get(data_type, Counter())]:
+            total.update(of_type)
         return {reason: min(count, GREATEST) for reason, count in sorted(total.items())}
 
+    def _uncount(self, key: bytes) -> None:
+        if key not in self._latest:
+            return
+        stats, _ = self._latest[key]
+        of_model = self._of_model[stats.data_type, stats.name]
+        of_model.discard(key)
+        if not of_model:
+            del self._of_model[stats.data_type, stats.name]
+        of_type = self._rejected[stats.data_type]
+        of_type.subtract(stats.rejected)
+        for reason in stats.rejected:
+            if not of_type[reason]:
+                del of_type[reason]
+
     def _sorted(self) -> list[tuple[ServingStats, bytes]]:
-        return sorted(self._latest.values(), key=lambda each: (each[0].data_type, each[0].since))
+        return sorted(self._latest.values(), key=_order)
+
+
+def _order(each: tuple[ServingStats, bytes]) -> tuple[str, int]:
+    return each[0].data_type, each[0].since
 
 
 def _merged(sketches: Iterable[bytes]) -> bytes:

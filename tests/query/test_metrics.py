@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from modelserving.query import exposition, metrics
+from modelserving.query.exposition import Family
 from modelserving.query.progress import Progress
 from modelserving.query.service import Service
 from modelserving.wire.serving_pb2 import EventKind
+from modelserving.wire.stats_pb2 import ServingStats
 from tests.query.cases import EVERYTHING, NOW_MS, TOPICS, Message, client_of, event, event_message, service_of, stats
 from tests.query.cases import stats_message as message
 
-LABELS = ("data_type", "model", "version", "sha256", "instance", "reason", "quantile", "feature", "topic")
+LABELS = (
+    *("data_type", "model", "version", "sha256", "instance", "reason", "why", "state", "first", "second"),
+    *("quantile", "feature", "topic"),
+)
 Samples = dict[str, dict[tuple[str, ...], float]]
 
 
@@ -125,3 +135,54 @@ def test_before_anything_is_read() -> None:
     found = scraped(service_of([], progress=Progress()))
     assert found["modelserving_query_ready"] == {(): 0}
     assert found["modelserving_query_last_heard_timestamp_seconds"] == {(): 0}
+
+
+def test_the_text_is_made_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = service_of()
+    with client_of(service) as client:
+        first = client.get("/metrics").content
+        service.view.apply([message(stats(served=9))])
+        assert client.get("/metrics").content == first
+        monkeypatch.setattr(metrics, "FRESH_S", 0.0)
+        assert b'modelserving_served_total{data_type="wine",model="tree",version="1"} 9.0' in (
+            client.get("/metrics").content
+        )
+
+
+def test_lines_of_what_did_not_change_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "FRESH_S", 0.0)
+    made: list[str] = []
+
+    def counted(told: ServingStats, families: Iterable[Family]) -> list[bytes]:
+        made.append(told.model_version)
+        return exposition.lines(told, families)
+
+    monkeypatch.setattr(metrics, "lines", counted)
+    service = service_of([message(stats(version=str(number))) for number in range(9)])
+    with client_of(service) as client:
+        client.get("/metrics")
+        assert set(made) == set("012345678")
+        made.clear()
+        service.view.apply([message(stats(version="3", served=7))])
+        client.get("/metrics")
+    assert set(made) == {"3"}
+
+
+def test_others_are_answered_while_the_text_is_made() -> None:
+    service = service_of([message(stats(version=str(number))) for number in range(500)])
+
+    async def run() -> int:
+        making = asyncio.create_task(metrics.Metrics(service, lambda: NOW_MS).text())
+        others = 0
+        while not making.done():
+            await asyncio.sleep(0)
+            others += 1
+        return others
+
+    assert asyncio.run(run()) >= 10
+
+
+def test_what_is_gone_is_not_told() -> None:
+    gone = message(stats(version="2"))
+    found = scraped(service_of([message(stats()), gone, Message(TOPICS.serving_stats, None, gone.key)]))
+    assert found["modelserving_served_total"] == {("wine", "tree", "1"): 3}

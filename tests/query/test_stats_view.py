@@ -132,8 +132,22 @@ def test_without_any_sketch_quantiles_are_empty() -> None:
     assert shown["latency_ms"]["count"] == 0
 
 
-def test_an_unknown_model_is_none() -> None:
-    assert model(view_of(stats()), "net") is None
+def test_an_unknown_model_is_none_without_a_look_at_all() -> None:
+    view = view_of(stats())
+    view._sorted = lambda: pytest.fail("all were listed")  # type: ignore[method-assign]
+    assert model(view, "net") is None
+    view.apply(stats_message(stats()).key, None)
+    assert model(view) is None
+
+
+def test_rejections_are_those_of_the_latest_messages() -> None:
+    view = view_of(
+        stats(rejected={"A": 1, "B": 2}), stats(rejected={"B": 3}), stats(data_type="beer", rejected={"C": 1})
+    )
+    assert view.rejected() == {"B": 3, "C": 1}
+    assert (view.rejected("wine"), view.rejected("beer"), view.rejected("tea")) == ({"B": 3}, {"C": 1}, {})
+    view.apply(stats_message(stats()).key, None)
+    assert view.rejected() == {"C": 1}
 
 
 def test_older_totals_do_not_win() -> None:
