@@ -15,7 +15,8 @@ from modelserving.flink.state import statistics_descriptor
 from modelserving.flink.worker import prepare
 from modelserving.outgoing import Outgoing
 from modelserving.statistics import policy_totals, totals
-from modelserving.statistics.deltas import is_of_policy, key_of, parse
+from modelserving.statistics.deltas import key_of, parse
+from modelserving.statistics.keys import is_of_policy
 from modelserving.statistics.policy_totals import PolicyTotals
 from modelserving.statistics.totals import Totals
 from modelserving.wire.serving_pb2 import ModelEvent

@@ -63,6 +63,24 @@ class Answers:
             raise Refused(404, f"no data type {data_type!r} is known", "see /api/models")
         return found
 
+    def policies(self) -> bytes:
+        """What each data type's policy has decided."""
+        policies = self._service.view.policies
+        return self._once(
+            lambda: mapping(at_ms=encode(self._clock_ms()), policies=array(policies.encoded())), "policies"
+        )
+
+    def policies_of(self, data_type: str) -> bytes:
+        """The same of one.
+
+        Raises:
+            Refused: it has none.
+        """
+        found = self._service.view.policies.of(data_type)
+        if found is None:
+            raise Refused(404, f"no policy of data type {data_type!r} is known", "see /api/policies")
+        return found
+
     def events(self, limit: int, data_type: str | None) -> bytes:
         """The newest events."""
         view = self._service.view

@@ -82,6 +82,8 @@ def _api(service: Service, answers: Answers) -> list[BaseRoute]:
     return [
         route("/api/stats", lambda _: answers.stats()),
         route("/api/stats/{data_type}/{model:path}", lambda request: answers.stats_of(**request.path_params)),
+        route("/api/policies", lambda _: answers.policies()),
+        route("/api/policies/{data_type}", lambda request: answers.policies_of(**request.path_params)),
         route("/api/models", lambda _: answers.models()),
         route("/api/models/{data_type}", lambda request: answers.models_of(**request.path_params)),
         route(

@@ -41,6 +41,12 @@ def document(*, needs_token: bool) -> dict[str, Any]:
             _path("data_type"),
             _path("model"),
         ),
+        "/api/policies": _get(
+            "policies",
+            "What each data type's policy decided, in speculative serving, and how its models vote.",
+            "Policies",
+        ),
+        "/api/policies/{data_type}": _get("policyOfDataType", "The same of one.", "PolicyStats", _path("data_type")),
         "/api/models": _get("models", "Every version that was seen, and which one serves where.", "Models"),
         "/api/models/{data_type}": _get("modelsOfDataType", "The same of one.", "DataTypeModels", _path("data_type")),
         "/api/events": _get("events", "Life-cycle events, newest first.", "Events", _LIMIT, _OF_DATA_TYPE),
@@ -77,8 +83,9 @@ def _get(name: str, summary: str, answer: str, *parameters: dict[str, Any]) -> d
 
 def _stream() -> dict[str, Any]:
     text = (
-        "Server-sent events, first all statistics, then what changes: `stats` (a ServingStats), `model` (an Event) and "
-        "`rejected` (a Rejection; a sample of a few a second). A comment every 15 s is a sign of life."
+        "Server-sent events, first all statistics, then what changes: `stats` (a ServingStats), `policy` (a "
+        "PolicyStats), `model` (an Event) and `rejected` (a Rejection; a sample of a few a second). A comment every "
+        "15 s is a sign of life."
     )
     return _operation("stream", text, {"text/event-stream": {"schema": {"type": "string"}}})
 

@@ -1,7 +1,7 @@
 """Protobuf messages as plain values, and the JSON schema of what comes of them.
 
-Unlike protobuf's own JSON, all fields are there, under their proto names, and 64-bit integers are numbers. Bytes are
-left out.
+Unlike protobuf's own JSON, all fields are there, under their proto names, and 64-bit integers are numbers. An enum that
+may be absent, and is, is an empty string. Bytes are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ _REAL = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
 
 def plain(message: Message) -> dict[str, Any]:
     """The fields of `message`, also those that are not set."""
-    return {field.name: _value(field, getattr(message, field.name)) for field in _fields(message.DESCRIPTOR)}
+    return {
+        field.name: ""
+        if field.has_presence and field.type == FieldDescriptor.TYPE_ENUM and not message.HasField(field.name)
+        else _value(field, getattr(message, field.name))
+        for field in _fields(message.DESCRIPTOR)
+    }
 
 
 def enum_name(enum: EnumDescriptor, number: int) -> str:
@@ -48,7 +53,7 @@ def _value(field: Field, value: Any) -> Any:
     if _is_map(field):
         return dict(value)
     if field.label == field.LABEL_REPEATED:
-        return list(value)
+        return [plain(each) for each in value] if field.type == FieldDescriptor.TYPE_MESSAGE else list(value)
     if field.type == FieldDescriptor.TYPE_MESSAGE:
         return plain(value)
     if field.type == FieldDescriptor.TYPE_ENUM:

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelserving.query.plain import schema
 from modelserving.wire.serving_pb2 import EventKind, LogPosition
-from modelserving.wire.stats_pb2 import Quantiles, ServingStats
+from modelserving.wire.stats_pb2 import PolicyStats, Quantiles, ServingStats
 
 Schema = dict[str, Any]
 
@@ -55,6 +55,8 @@ SCHEMAS: dict[str, Schema] = {
             "score_time_us": ref("Quantiles"),
         }
     ),
+    "PolicyStats": {**schema(PolicyStats.DESCRIPTOR), "description": "What a data type's policy decided."},
+    "Policies": _object({"at_ms": _MS, "policies": _list("PolicyStats")}),
     "Serving": _object({"instance": _TEXT, **_NAMED, "since_ms": _MS}),
     "Version": _object(
         {

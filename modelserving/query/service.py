@@ -90,7 +90,7 @@ class Service:
 
     def snapshot(self) -> bytes:
         """What a new listener is told first: all statistics."""
-        return chunk("stats", self.view.stats.encoded())
+        return chunk("stats", self.view.stats.encoded()) + chunk("policy", self.view.policies.encoded())
 
     def take_in(self, messages: Sequence[Message]) -> None:
         """Add messages to the view, and tell listeners of them once all older ones are read."""
@@ -98,7 +98,8 @@ class Service:
         if not self.progress.caught_up or not len(self.hub):
             return
         rejected = chunk("rejected", self._few(news.rejected))
-        self.hub.publish(chunk("stats", news.stats) + chunk("model", news.events) + rejected)
+        stats = chunk("stats", news.stats) + chunk("policy", news.policies)
+        self.hub.publish(stats + chunk("model", news.events) + rejected)
 
     def _few(self, rejected: list[bytes]) -> list[bytes]:
         now_s = self._clock_s()

@@ -15,8 +15,10 @@ from google.protobuf.message import DecodeError
 from modelserving.query import messages
 from modelserving.query.encoding import encode
 from modelserving.query.model_view import ModelView
+from modelserving.query.policies_view import PoliciesView
 from modelserving.query.recent import Recent
 from modelserving.query.stats_view import StatsView
+from modelserving.statistics.keys import is_of_policy
 from modelserving.topics import Topics
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent, Rejected
 
@@ -52,6 +54,7 @@ class News:
     """What a batch of messages brought, each thing encoded as in answers."""
 
     stats: list[bytes] = field(default_factory=list)
+    policies: list[bytes] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
     rejected: list[bytes] = field(default_factory=list)
 
@@ -69,6 +72,7 @@ class View:
         """Know nothing, to be told everything anew."""
         self.revision += 1
         self.stats = StatsView()
+        self.policies = PoliciesView()
         self.models = ModelView()
         self.rejected_models: Counter[str] = Counter()
         """By reason; each is an event."""
@@ -104,6 +108,11 @@ class View:
 
     def _apply(self, message: Message, news: News) -> None:
         if message.topic == self._topics.serving_stats:
+            if is_of_policy(message.key):
+                policy = self.policies.apply(message.key, message.value)
+                if policy is not None:
+                    news.policies.append(policy)
+                return
             stats = self.stats.apply(message.key, message.value)
             if stats is not None:
                 news.stats.append(stats)

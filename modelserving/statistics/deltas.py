@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from modelserving.outgoing import Outgoing
 from modelserving.rejections import RejectedRecord
 from modelserving.servable import RecordFailure, Scores
+from modelserving.statistics.keys import policy_key
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.state_pb2 import StatsDelta
 
@@ -27,8 +28,6 @@ BUCKETS = (b"0", b"4", b"5", b"g")
 """Deltas are gathered by bucket, not by data type and model, so that thousands of models are a few crossings a second.
 Of these names Flink's two hashes, of SQL's GROUP BY and of a stream's key, send each to another of up to four subtasks.
 Never to change: checkpointed totals are kept by bucket."""
-_POLICY = b"\0policy\0"
-"""What a policy's key begins with. No other key does: an empty data type has no models."""
 
 
 class BatchTally:
@@ -114,17 +113,12 @@ def drawn(rows: int) -> NDArray[np.int64]:
 def key_of(delta: StatsDelta) -> bytes:
     """What totals are kept by, and the key of their messages: data type, and the model's name, version and sha256.
 
-    Those of a policy have its data type alone, marked so that `is_of_policy` knows them.
+    Those of a policy have its data type alone, marked so that `keys.is_of_policy` knows them.
     """
     if delta.HasField("policy"):
-        return _POLICY + delta.data_type.encode()
+        return policy_key(delta.data_type)
     model = delta.model
     return "\0".join((delta.data_type, model.name, model.version, model.sha256)).encode()
-
-
-def is_of_policy(key: bytes) -> bool:
-    """Whether the totals under this key are those of a policy, `PolicyStats`; else they are `ServingStats`."""
-    return key.startswith(_POLICY)
 
 
 def parse(values: Iterable[bytes]) -> Iterator[StatsDelta]:

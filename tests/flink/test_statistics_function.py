@@ -13,7 +13,7 @@ from modelserving.flink import statistics as module
 from modelserving.flink.options import JobOptions
 from modelserving.flink.statistics import AT_REST_AFTER_MS, StatisticsFunction
 from modelserving.outgoing import Outgoing
-from modelserving.statistics.deltas import is_of_policy
+from modelserving.statistics.keys import is_of_policy
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.speculative_pb2 import Why

@@ -15,11 +15,21 @@ from modelserving.query.progress import Progress
 from modelserving.query.rate import Rate
 from modelserving.query.service import Service
 from modelserving.query.view import View
+from modelserving.statistics.keys import policy_key
 from modelserving.statistics.sketch import Sketch
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
-from modelserving.wire.stats_pb2 import ServingStats
+from modelserving.wire.speculative_pb2 import Rule
+from modelserving.wire.stats_pb2 import (
+    ModelAgreement,
+    PolicyModel,
+    PolicyStats,
+    PolicyTerms,
+    Quantiles,
+    RecentDecisions,
+    ServingStats,
+)
 
 TOPICS = Topics()
 NOW_MS = 1_800_000_000_000
@@ -63,6 +73,44 @@ def stats(name: str = "tree", version: str = "1", **fields: Any) -> ServingStats
 def stats_message(told: ServingStats) -> Message:
     key = "\0".join((told.data_type, told.name, told.model_version, told.model_sha256)).encode()
     return Message(TOPICS.serving_stats, told.SerializeToString(), key)
+
+
+def policy(data_type: str = "wine", **fields: Any) -> PolicyStats:
+    """What the policy of a data type decided: 100 records, 12 of them at the deadline, by the answer of `fast`."""
+    defaults: dict[str, Any] = {
+        "terms": PolicyTerms(rule=Rule.COMBINED, quorum=2, timeout_ms=50, models=["smart", "fast"]),
+        "since": NOW_MS,
+        "last_decided_ms": NOW_MS + 60_000,
+        "decided": 100,
+        "why": {"QUORUM": 80, "NO_QUORUM": 8, "DEADLINE": 12},
+        "at_deadline": 12,
+        "late": 3,
+        "decision_ms": Quantiles(count=100, min=1, p50=20, p90=40, p99=51, p999=52, max=52),
+        "late_ms": Quantiles(count=3, min=1, p50=1, p90=2, p99=2, p999=2, max=2),
+        "models": [
+            PolicyModel(
+                model="smart",
+                asked=100,
+                answered=95,
+                late=7,
+                counted=88,
+                missing={"SHED": 2},
+                taken_ms=Quantiles(count=95, min=10, p50=20, p90=45, p99=200, p999=210, max=210),
+                last_asked_ms=NOW_MS + 60_000,
+            ),
+            PolicyModel(model="fast", asked=100, answered=100, counted=92, taken_ms=Quantiles(count=100, p50=1, p99=2)),
+        ],
+        "agreement": [ModelAgreement(first="fast", second="smart", compared=95, agreed=85)],
+        "recent": RecentDecisions(
+            seconds=1, decided=10, decided_per_s=10, why={"QUORUM": 10}, late_answers={"smart": 1}
+        ),
+        "updated_ms": NOW_MS + 60_000,
+    }
+    return PolicyStats(data_type=data_type, **(defaults | fields))
+
+
+def policy_message(told: PolicyStats) -> Message:
+    return Message(TOPICS.serving_stats, told.SerializeToString(), policy_key(told.data_type))
 
 
 def event(kind: EventKind, version: str = "1", at_ms: int = NOW_MS, **fields: Any) -> ModelEvent:
@@ -119,6 +167,7 @@ EVERYTHING: Sequence[Message] = (
     event_message(event(EventKind.REJECTED, "2", NOW_MS + 3, reason=Reason.CONFLICT, detail="known"), 3),
     rejected_message(rejected()),
     rejected_message(rejected("known", NOW_MS + 1, reason=Reason.CONFLICT), 1, TOPICS.rejected_models),
+    policy_message(policy()),
 )
 """Something of each kind."""
 

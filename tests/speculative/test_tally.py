@@ -16,7 +16,8 @@ from modelserving.speculative.request import Request
 from modelserving.speculative.routing import route
 from modelserving.speculative.tally import decided_deltas, late_deltas
 from modelserving.speculative.votes import ModelVotes, no_votes
-from modelserving.statistics.deltas import SAMPLE, is_of_policy, key_of, parse
+from modelserving.statistics.deltas import SAMPLE, key_of, parse
+from modelserving.statistics.keys import is_of_policy
 from modelserving.statistics.policy_totals import PolicyTotals
 from modelserving.statistics.totals import Totals
 from modelserving.wire.serving_pb2 import Reason

@@ -1,0 +1,49 @@
+"""The policies as the topic of statistics tells them: the latest message of each key, which is a data type's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelserving.query.encoding import encode
+from modelserving.query.plain import plain
+from modelserving.statistics.keys import policy_key
+from modelserving.wire.stats_pb2 import PolicyStats
+
+
+class PoliciesView:
+    """What each data type's policy has decided, decoded for whoever counts and encoded for whoever asks."""
+
+    def __init__(self) -> None:
+        self._latest: dict[bytes, tuple[PolicyStats, bytes]] = {}
+
+    def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
+        """Take in a message of the topic; what it says, encoded, or None if it removes its key, or is older than
+        what is known.
+
+        Raises:
+            DecodeError: it is not a `PolicyStats`; nothing has changed.
+        """
+        if not value:
+            self._latest.pop(key or b"", None)
+            return None
+        stats = PolicyStats.FromString(value)
+        known = self._latest.get(key or b"")
+        if known is not None and stats.updated_ms < known[0].updated_ms:
+            # The key was in another partition before the topic got more of them.
+            return None
+        encoded = encode(plain(stats))
+        self._latest[key or b""] = (stats, encoded)
+        return encoded
+
+    def __iter__(self) -> Iterator[PolicyStats]:
+        """The messages, by data type."""
+        return (stats for _, (stats, _) in sorted(self._latest.items()))
+
+    def encoded(self) -> list[bytes]:
+        """The same, encoded."""
+        return [encoded for _, (_, encoded) in sorted(self._latest.items())]
+
+    def of(self, data_type: str) -> bytes | None:
+        """A data type's, encoded; None if it has none."""
+        found = self._latest.get(policy_key(data_type))
+        return None if found is None else found[1]
