@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -22,17 +22,17 @@ class Outgoing:
     keys: pa.Array
     """(n,) binary; null for no key."""
     values: pa.Array
-    """(n,) binary, without the prefix; no nulls."""
+    """(n,) binary, without the prefix; null has the topic forget the key, if it is compacted."""
     prefix: bytes = b""
     """What each value begins with."""
 
     @staticmethod
-    def of(role: Role, keys: Sequence[bytes | None], values: Sequence[bytes]) -> Outgoing:
+    def of(role: Role, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Outgoing:
         """Messages that are there one by one."""
         return Outgoing(role, pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
 
     @property
-    def messages(self) -> list[tuple[bytes | None, bytes]]:
-        """Key and value of each message."""
-        values = (self.prefix + value for value in byte_strings(self.values))
+    def messages(self) -> list[tuple[bytes | None, Any]]:
+        """Key and value of each message; a value is bytes, or None."""
+        values = (None if value is None else self.prefix + value for value in byte_strings(self.values))
         return list(zip(byte_strings(self.keys), values, strict=True))

@@ -29,8 +29,7 @@ def unpack_records(packed: bytes) -> pa.RecordBatch:
 
 def pack_messages(outgoing: Outgoing) -> bytes:
     """Messages as `UnpackMessages` takes them."""
-    key_lengths = pc.fill_null(pc.binary_length(outgoing.keys), -1)
-    lengths = (key_lengths, pc.binary_length(outgoing.values))
+    lengths = [pc.fill_null(pc.binary_length(each), -1) for each in (outgoing.keys, outgoing.values)]
     header = np.array([len(outgoing.values), len(outgoing.prefix)], _INT32)
     return b"".join(
         (
@@ -38,8 +37,7 @@ def pack_messages(outgoing: Outgoing) -> bytes:
             *(length.to_numpy().astype(_INT32, copy=False).tobytes() for length in lengths),
             outgoing.prefix,
             # A null may hide bytes.
-            bytes_of(outgoing.keys.fill_null(b"")),
-            bytes_of(outgoing.values),
+            *(bytes_of(each.fill_null(b"")) for each in (outgoing.keys, outgoing.values)),
         )
     )
 

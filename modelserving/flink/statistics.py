@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -16,6 +17,7 @@ from modelserving.flink.worker import prepare
 from modelserving.outgoing import Outgoing
 from modelserving.statistics import policy_totals, totals
 from modelserving.statistics.deltas import key_of, parse
+from modelserving.statistics.earlier import AtRest, add_to_earlier, is_of_version, key_of_earlier
 from modelserving.statistics.keys import is_of_policy
 from modelserving.statistics.policy_totals import PolicyTotals
 from modelserving.statistics.totals import Totals
@@ -44,6 +46,7 @@ class StatisticsFunction(KeyedProcessFunction):
         self._state = runtime_context.get_map_state(statistics_descriptor())
         self._known: dict[bytes, Totals | PolicyTotals] = {}  # what the state has, decoded
         self._last_ms: dict[str, dict[bytes, int]] = {}  # bucket → keys that are not at rest → when they had deltas
+        self._at_rest: dict[str, AtRest] = {}  # bucket → versions that are
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         now_ms = assembly.clock_ms()
@@ -55,6 +58,7 @@ class StatisticsFunction(KeyedProcessFunction):
         for key, of_key in deltas.items():
             events += self._totals(key).add(of_key, GATHERED_S, now_ms)
             lately[key] = now_ms
+            self._at_rest[ctx.get_current_key()].discard(key)
         yield from self._tell(deltas)
         if events:
             yield rows.outgoing_row(outgoing_events(events), self._options.topics)
@@ -71,6 +75,8 @@ class StatisticsFunction(KeyedProcessFunction):
             yield from self._tell(rested)
             for key in rested:
                 del self._known[key]
+                self._at_rest[ctx.get_current_key()].add(key)
+            yield from self._forget(ctx.get_current_key(), now_ms)
         if lately:
             # After a restart no other timer may be left for these.
             ctx.timer_service().register_processing_time_timer(min(lately.values()) + AT_REST_AFTER_MS)
@@ -78,8 +84,13 @@ class StatisticsFunction(KeyedProcessFunction):
     def _lately(self, bucket: str, now_ms: int) -> dict[bytes, int]:
         """The keys of the current bucket that are not at rest; after a restart the state tells."""
         if bucket not in self._last_ms:
-            kept = ((key.encode(), bytes(encoded)) for key, encoded in self._state.items())
-            self._last_ms[bucket] = {key: now_ms for key, encoded in kept if not _at_rest(key, encoded)}
+            lately, resting = {}, []
+            for key, encoded in ((key.encode(), bytes(encoded)) for key, encoded in self._state.items()):
+                if not _at_rest(key, encoded):
+                    lately[key] = now_ms
+                elif is_of_version(key):
+                    resting.append((totals.told_ms(encoded), key))
+            self._last_ms[bucket], self._at_rest[bucket] = lately, AtRest(key for _, key in sorted(resting))
         return self._last_ms[bucket]
 
     def _totals(self, key: bytes) -> Totals | PolicyTotals:
@@ -88,6 +99,23 @@ class StatisticsFunction(KeyedProcessFunction):
             kind = PolicyTotals if is_of_policy(key) else Totals
             self._known[key] = kind(b"" if stored is None else bytes(stored))
         return self._known[key]
+
+    def _forget(self, bucket: str, now_ms: int) -> Iterator[Row]:
+        """Add up the versions that are at rest and too many, and keep them no longer."""
+        gone: list[bytes] = []
+        changed: dict[bytes, None] = {}
+        for data_type, key in self._at_rest[bucket].excess():
+            into = key_of_earlier(data_type, bucket)
+            add_to_earlier(cast("Totals", self._totals(into)), cast("Totals", self._totals(key)), bucket, now_ms)
+            changed[into] = None
+            gone.append(key)
+            self._state.remove(key.decode())
+            del self._known[key]
+        if gone:
+            yield from self._tell(changed)
+            for into in changed:
+                del self._known[into]
+            yield rows.outgoing_row(Outgoing.of("serving-stats", gone, [None] * len(gone)), self._options.topics)
 
     def _tell(self, keys: Iterable[bytes]) -> Iterator[Row]:
         """Keep the totals in the state, and say what they are."""

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from modelserving.query.exposition import Family, labels, lines, quantiles, value
 from modelserving.query.policy_metrics import policy_families
 from modelserving.query.service import Service
+from modelserving.statistics.earlier import is_earlier
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.stats_pb2 import ServingStats
 
@@ -137,7 +138,8 @@ class Metrics:
 
     async def _of_the_view(self) -> AsyncIterator[bytes]:
         view = self._service.view
-        versions = _by_labels(view.stats)
+        # What was forgotten is left out: its counters would grow by what was served long ago.
+        versions = _by_labels(each for each in view.stats if not is_earlier(each))
         self._lines = {each: made for each, made in self._lines.items() if each in versions}
         for some in _some(list(versions.items())):
             for each, told in some:

@@ -67,12 +67,7 @@ class Totals:
                 latency_ms=latencies.quantiles(),
             )
         )
-        self._score_times.merge(score_times)
-        self._latencies.merge(latencies)
-        stats.score_time_us.CopyFrom(self._score_times.quantiles())
-        stats.latency_ms.CopyFrom(self._latencies.quantiles())
-        stats.score_time_sketch = self._score_times.encode()
-        stats.latency_sketch = self._latencies.encode()
+        self._merge(score_times, latencies)
         stats.updated_ms = now_ms
         return [self._event(news, now_ms) for news in self._drift.add(deltas, stats, now_ms)]
 
@@ -81,9 +76,35 @@ class Totals:
         self.stats.recent.CopyFrom(Recent(seconds=seconds))
         self.stats.updated_ms = now_ms
 
+    def absorb(self, other: Totals, now_ms: int) -> None:
+        """Add what another one counted in all; what it tells of the present, of distributions and drift is left out."""
+        stats, more = self.stats, other.stats
+        for reason, count in more.rejected.items():
+            stats.rejected[reason] += count
+        stats.errors += more.errors
+        stats.updated_ms = now_ms
+        if more.served:
+            stats.min = min(stats.min, more.min) if stats.served else more.min
+            stats.max = max(stats.max, more.max)
+            stats.duration += more.duration
+            stats.served += more.served
+            stats.usage = stats.served
+            stats.since = min(stats.since or more.since, more.since)
+            stats.last_served_ms = max(stats.last_served_ms, more.last_served_ms)
+            self._merge(other._score_times, other._latencies)
+
     def encode(self) -> bytes:
         """All that is needed to go on."""
         return StatsState(schema=SCHEMA, totals=self.stats, drift=self._drift.state).SerializeToString()
+
+    def _merge(self, score_times: Sketch, latencies: Sketch) -> None:
+        stats = self.stats
+        self._score_times.merge(score_times)
+        self._latencies.merge(latencies)
+        stats.score_time_us.CopyFrom(self._score_times.quantiles())
+        stats.latency_ms.CopyFrom(self._latencies.quantiles())
+        stats.score_time_sketch = self._score_times.encode()
+        stats.latency_sketch = self._latencies.encode()
 
     def _name(self, delta: StatsDelta) -> None:
         stats, model = self.stats, delta.model
@@ -126,3 +147,8 @@ def at_rest(encoded: bytes) -> bool:
     """Whether nothing came lately, of what `Totals.encode` gave."""
     recent = StatsState.FromString(encoded).totals.recent
     return not (recent.served or recent.rejected)
+
+
+def told_ms(encoded: bytes) -> int:
+    """When they changed last, epoch milliseconds, of what `Totals.encode` gave."""
+    return StatsState.FromString(encoded).totals.updated_ms

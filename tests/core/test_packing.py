@@ -47,7 +47,7 @@ def test_records(records: list[tuple[bytes | None, bytes | None, int, int, int]]
     assert list(zip(*(column.to_pylist() for column in batch.columns), strict=True)) == records
 
 
-def unpacked(message: bytes) -> list[tuple[bytes | None, bytes]]:
+def unpacked(message: bytes) -> list[tuple[bytes | None, bytes | None]]:
     """What `UnpackMessages` makes of messages."""
     count, prefix_length = struct.unpack_from("<ii", message)
     key_lengths = struct.unpack_from(f"<{count}i", message, 8)
@@ -61,16 +61,16 @@ def unpacked(message: bytes) -> list[tuple[bytes | None, bytes]]:
 
     prefix = take(prefix_length)
     keys = [None if length < 0 else take(length) for length in key_lengths]
-    values = [prefix + take(length) for length in value_lengths]
+    values = [None if length < 0 else prefix + take(length) for length in value_lengths]
     assert position == len(message)
     return list(zip(keys, values, strict=True))
 
 
-@given(st.lists(st.tuples(KEYS, BYTES), max_size=20), BYTES, st.integers(0, 3))
-def test_messages(messages: list[tuple[bytes | None, bytes]], prefix: bytes, first: int) -> None:
+@given(st.lists(st.tuples(KEYS, KEYS), max_size=20), BYTES, st.integers(0, 3))
+def test_messages(messages: list[tuple[bytes | None, bytes | None]], prefix: bytes, first: int) -> None:
     whole = Outgoing.of("results", [key for key, _ in messages], [value for _, value in messages])
     part = Outgoing("results", whole.keys[first:], whole.values[first:], prefix)
-    expected = [(key, prefix + value) for key, value in messages[first:]]
+    expected = [(key, None if value is None else prefix + value) for key, value in messages[first:]]
     assert part.messages == expected
     assert unpacked(pack_messages(part)) == expected
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from modelserving.statistics.earlier import is_earlier
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
 from modelserving.wire.stats_pb2 import ServingStats
 from tests.faults.load import BAD, Position, is_bad
@@ -58,18 +59,27 @@ class Account:
         """An encoded `Rejected`."""
         self._rejected_models[Rejected.FromString(value).position.offset] += 1
 
-    def add_statistics(self, key: bytes, value: bytes) -> None:
-        """An encoded `ServingStats`, which replaces that of the same key."""
-        self._statistics[key] = ServingStats.FromString(value)
+    def add_statistics(self, key: bytes, value: bytes | None) -> None:
+        """An encoded `ServingStats`, which replaces that of the same key; or None: it is added up with others."""
+        if value is None:
+            self._statistics.pop(key, None)
+        else:
+            self._statistics[key] = ServingStats.FromString(value)
 
     def statistics_faults(self) -> list[str]:
         """Where the statistics do not count what has been taken in, in words."""
         served: Counter[str] = Counter()
-        rejected = 0
+        rejected = added_up = 0
         for stats in self._statistics.values():
-            served[stats.model_version] += stats.served
             rejected += sum(stats.rejected.values())
+            if is_earlier(stats):
+                added_up += stats.served
+            else:
+                served[stats.model_version] += stats.served
         scored = Counter(self._versions.values())
+        missing = scored - served
+        if added_up and added_up == missing.total():
+            served += missing
         faults = [
             f"by the statistics version {version!r} served {served[version]} records, by the results {scored[version]}"
             for version in sorted({*served, *scored})

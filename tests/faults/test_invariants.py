@@ -113,3 +113,14 @@ def test_statistics_are_held_against_what_was_read(served: int, rejected: int, f
     account.add_statistics(b"k", ServingStats(model_version="1", served=served).SerializeToString())
     account.add_statistics(b"none", ServingStats(rejected={"MALFORMED": rejected}).SerializeToString())
     assert account.statistics_faults() == faults
+
+
+def test_versions_that_are_added_up_count() -> None:
+    account = account_of(GOOD, TURNED_AWAY, BAD_MODELS)
+    account.add_statistics(b"k", ServingStats(model_version="1", served=99).SerializeToString())
+    account.add_statistics(b"n", ServingStats(rejected={"MALFORMED": 1}).SerializeToString())
+    account.add_statistics(b"k", None)
+    assert account.statistics_faults(), "it is missing"
+    earlier = ServingStats(name="(earlier versions)", served=99)
+    account.add_statistics(b"e", earlier.SerializeToString())
+    assert account.statistics_faults() == []

@@ -52,12 +52,13 @@ def test_pack_records(gateway: Any, rows: int) -> None:
 @pytest.mark.parametrize("prefix", [b"", b"same for all"])
 @pytest.mark.parametrize("rows", [0, 1, ROWS])
 def test_unpack_messages(gateway: Any, rows: int, prefix: bytes) -> None:
-    messages = [(key, prefix + (value or b"")) for key, value in zip(KEYS, VALUES, strict=True)][:rows]
-    whole = Outgoing.of("results", KEYS, [value or b"" for value in VALUES])
+    values = [None if value is None else prefix + value for value in VALUES]
+    messages = list(zip(KEYS, values, strict=True))[:rows]
+    whole = Outgoing.of("results", KEYS, VALUES)
     packed = pack_messages(Outgoing("results", whole.keys[:rows], whole.values[:rows], prefix))
     collected = gateway.jvm.java.util.ArrayList()
     function = gateway.jvm.modelserving.functions.UnpackMessages()
     function.setCollector(gateway.jvm.org.apache.flink.api.common.functions.util.ListCollector(collected))
     function.eval(packed)
-    unpacked = [(None if row.isNullAt(0) else bytes(row.getBinary(0)), bytes(row.getBinary(1))) for row in collected]
+    unpacked = [tuple(None if row.isNullAt(at) else bytes(row.getBinary(at)) for at in (0, 1)) for row in collected]
     assert unpacked == messages

@@ -186,3 +186,10 @@ def test_what_is_gone_is_not_told() -> None:
     gone = message(stats(version="2"))
     found = scraped(service_of([message(stats()), gone, Message(TOPICS.serving_stats, None, gone.key)]))
     assert found["modelserving_served_total"] == {("wine", "tree", "1"): 3}
+
+
+def test_what_was_added_up_is_not_told_as_if_it_were_served_now() -> None:
+    earlier = stats(name="(earlier versions)", version="part 0", served=9000)
+    earlier.model_sha256 = ""
+    found = scraped(service_of([message(stats()), message(earlier)]))
+    assert found["modelserving_served_total"] == {("wine", "tree", "1"): 3}

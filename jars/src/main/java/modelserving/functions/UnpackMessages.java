@@ -16,7 +16,7 @@ import org.apache.flink.table.functions.TableFunction;
  * <pre>
  * int32 n, int32 length of the prefix
  * key lengths    int32 x n, -1 for no key
- * value lengths  int32 x n, without the prefix
+ * value lengths  int32 x n, without the prefix, -1 for no value
  * prefix, keys, values: bytes
  * </pre>
  *
@@ -41,12 +41,15 @@ public final class UnpackMessages extends TableFunction<RowData> {
         for (int i = 0; i < n; i++) {
             int keyLength = header.getInt(8 + 4 * i);
             int valueLength = header.getInt(8 + 4 * (n + i));
-            byte[] message = new byte[prefixLength + valueLength];
-            System.arraycopy(packed, prefix, message, 0, prefixLength);
-            System.arraycopy(packed, value, message, prefixLength, valueLength);
+            byte[] message = null;
+            if (valueLength >= 0) {
+                message = new byte[prefixLength + valueLength];
+                System.arraycopy(packed, prefix, message, 0, prefixLength);
+                System.arraycopy(packed, value, message, prefixLength, valueLength);
+            }
             collect(GenericRowData.of(keyLength < 0 ? null : Arrays.copyOfRange(packed, key, key + keyLength), message));
             key += Math.max(keyLength, 0);
-            value += valueLength;
+            value += Math.max(valueLength, 0);
         }
     }
 }
