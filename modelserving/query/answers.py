@@ -86,18 +86,19 @@ class Answers:
         view = self._service.view
         return self._once(lambda: mapping(events=array(view.events(limit, data_type))), "events", limit, data_type)
 
-    def rejected(self, limit: int) -> bytes:
+    def rejected(self, limit: int, data_type: str | None) -> bytes:
         """What was turned away: totals, and a sample."""
         view = self._service.view
 
         def make() -> bytes:
+            models = view.rejected_models if data_type is None else view.models.rejected(data_type)
             return mapping(
-                records=_counted(view.stats.rejected()),
-                models=_counted(dict(sorted(view.rejected_models.items()))),
-                sample=array(view.rejections(limit)),
+                records=_counted(view.stats.rejected(data_type)),
+                models=_counted(dict(sorted(models.items()))),
+                sample=array(view.rejections.newest(limit, data_type)),
             )
 
-        return self._once(make, "rejected", limit)
+        return self._once(make, "rejected", limit, data_type)
 
     async def results(self, limit: int) -> bytes:
         """A sample of the newest results."""

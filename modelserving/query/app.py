@@ -92,7 +92,12 @@ def _api(service: Service, answers: Answers) -> list[BaseRoute]:
             "limit",
             "data_type",
         ),
-        route("/api/rejected", lambda request: answers.rejected(limit_of(request)), "limit"),
+        route(
+            "/api/rejected",
+            lambda request: answers.rejected(limit_of(request), data_type_of(request)),
+            "limit",
+            "data_type",
+        ),
         route("/api/results", results, "limit"),
         Route("/api/stream", EventStream(service.hub, snapshot), methods=["GET"]),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,12 +53,16 @@ class DataTypeModels:
         self.data_type = data_type
         self.served: dict[str, Served] = {}
         """By instance, also by such as have gone."""
+        self.rejected: Counter[str] = Counter()
+        """By reason; also such as named no version."""
         self._versions: dict[VersionKey, Version] = {}
         self._received: dict[int, int] = {}
         """Offset → when a message arrived that did not say what bytes it has; admission completes it later."""
 
     def apply(self, event: ModelEvent) -> None:
         """Take in an event. Events of several instances may come in another order than they happened in."""
+        if event.kind == EventKind.REJECTED:
+            self.rejected[reason_name(event.reason)] += 1
         if event.kind == EventKind.RETIRED:
             for version in self._retired(event):
                 _set_state(version, event)

@@ -55,6 +55,11 @@ class ModelView:
         """The JSON forms of all data types, by name."""
         return [encoded for name in sorted(self._data_types) if (encoded := self.encoded(name)) is not None]
 
+    def rejected(self, data_type: str) -> dict[str, int]:
+        """Reason → models of a data type that were turned away for it."""
+        models = self._data_types.get(data_type)
+        return {} if models is None else dict(models.rejected)
+
     def serving(self) -> Iterator[tuple[str, str, Served]]:
         """Data type, instance, and what it serves."""
         for name, models in sorted(self._data_types.items()):

@@ -51,7 +51,11 @@ def document(*, needs_token: bool) -> dict[str, Any]:
         "/api/models/{data_type}": _get("modelsOfDataType", "The same of one.", "DataTypeModels", _path("data_type")),
         "/api/events": _get("events", "Life-cycle events, newest first.", "Events", _LIMIT, _OF_DATA_TYPE),
         "/api/rejected": _get(
-            "rejected", "What was turned away: totals and a sample, newest first.", "Rejected", _LIMIT
+            "rejected",
+            "What was turned away: totals, and a sample of each data type and reason, newest first.",
+            "Rejected",
+            _LIMIT,
+            _OF_DATA_TYPE,
         ),
         "/api/results": _get("results", "A sample of results, newest first.", "Results", _LIMIT),
         "/api/stream": _stream(),

@@ -24,6 +24,9 @@ class Recent:
         if len(self._items) > self._most:
             del self._items[0]
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def __iter__(self) -> Iterator[tuple[Order, bytes]]:
         """The items, each with its place, oldest first."""
         return iter(self._items)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Protocol
 
 from google.protobuf.message import DecodeError
@@ -17,6 +15,7 @@ from modelserving.query.encoding import encode
 from modelserving.query.model_view import ModelView
 from modelserving.query.policies_view import PoliciesView
 from modelserving.query.recent import Recent
+from modelserving.query.rejections import Rejections
 from modelserving.query.stats_view import StatsView
 from modelserving.statistics.keys import is_of_policy
 from modelserving.topics import Topics
@@ -28,8 +27,6 @@ MOST_EVENTS = 500
 """Kept of all data types together."""
 MOST_EVENTS_OF = 200
 """Kept of each data type besides."""
-MOST_REJECTIONS = 500
-"""Kept of records, and as many of models."""
 MOST_LISTS = 1000
 """Data types whose events are kept apart; those of which nothing was heard for longest are forgotten first."""
 
@@ -80,7 +77,7 @@ class View:
         """Messages passed over, by topic."""
         self._events = Recent(MOST_EVENTS)
         self._events_of: dict[str, Recent] = {}
-        self._rejected = {"record": Recent(MOST_REJECTIONS), "model": Recent(MOST_REJECTIONS)}
+        self.rejections = Rejections()
 
     def apply(self, batch: Iterable[Message]) -> News:
         """Take in messages. Those that cannot be decoded are counted and passed over."""
@@ -100,11 +97,6 @@ class View:
         """The newest events, of all data types or of one."""
         found = self._events if data_type is None else self._events_of.get(data_type)
         return [] if found is None else found.newest(limit)
-
-    def rejections(self, limit: int) -> list[bytes]:
-        """The newest of the rejected records and models that were kept."""
-        kept = chain.from_iterable(self._rejected.values())
-        return [item for _, item in heapq.nlargest(limit, kept)]
 
     def _apply(self, message: Message, news: News) -> None:
         if message.topic == self._topics.serving_stats:
@@ -140,7 +132,8 @@ class View:
         rejected = Rejected.FromString(_content(message))
         kind = "record" if message.topic == self._topics.rejected_records else "model"
         encoded = encode(messages.rejection(rejected, kind))
-        self._rejected[kind].add((rejected.rejected_at_ms, message.partition, message.offset), encoded)
+        order = (rejected.rejected_at_ms, message.partition, message.offset)
+        self.rejections.add(kind, rejected.data_type, messages.reason_name(rejected.reason), order, encoded)
         return encoded
 
 

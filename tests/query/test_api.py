@@ -13,7 +13,7 @@ from modelserving.query.encoding import encode
 from modelserving.query.messages import result as plain_result
 from modelserving.query.progress import Progress
 from modelserving.query.stream import MOST_LISTENERS
-from modelserving.wire.serving_pb2 import EventKind
+from modelserving.wire.serving_pb2 import EventKind, Reason
 from tests.query.cases import (
     EVERYTHING,
     NOW_MS,
@@ -21,6 +21,8 @@ from tests.query.cases import (
     client_of,
     event,
     event_message,
+    rejected,
+    rejected_message,
     result,
     service_of,
     stats,
@@ -107,6 +109,24 @@ def test_rejected(client: TestClient) -> None:
         ("record", "MALFORMED"),
     ]
     assert len(get(client, "/api/rejected?limit=1")["sample"]) == 1
+
+
+def test_rejected_of_a_data_type() -> None:
+    messages = [
+        stats_message(stats(rejected={"MODEL_FAILED": 2})),
+        stats_message(stats(data_type="beer", rejected={"MALFORMED": 3})),
+        event_message(event(EventKind.REJECTED, reason=Reason.CONFLICT), 0),
+        event_message(event(EventKind.REJECTED, reason=Reason.UNSAFE, data_type="beer"), 1),
+        *(rejected_message(rejected(f"beer {number}", data_type="beer"), number) for number in range(3)),
+        rejected_message(rejected("wine", NOW_MS - 1, data_type="wine"), 3),
+    ]
+    with client_of(service_of(messages)) as client:
+        answer = get(client, "/api/rejected?data_type=wine&limit=1")
+        nothing = get(client, "/api/rejected?data_type=tea")
+    assert answer["records"] == {"total": 2, "by_reason": {"MODEL_FAILED": 2}}
+    assert answer["models"] == {"total": 1, "by_reason": {"CONFLICT": 1}}
+    assert [one["detail"] for one in answer["sample"]] == ["wine"]
+    assert (nothing["records"]["total"], nothing["models"]["total"], nothing["sample"]) == (0, 0, [])
 
 
 def test_results(client: TestClient) -> None:

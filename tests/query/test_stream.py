@@ -187,7 +187,7 @@ def test_of_rejections_a_few_a_second_are_told() -> None:
         queued = b"".join(listener._chunks)
         counts.append(queued.count(b"event: rejected"))
     assert counts == [MOST_REJECTED_A_SECOND, MOST_REJECTED_A_SECOND, 2 * MOST_REJECTED_A_SECOND]
-    assert len(service.view.rejections(100)) == 60, "all of them are in the view"
+    assert len(service.view.rejections.newest(100)) == 60, "all of them are in the view"
 
 
 @pytest.mark.parametrize("items", [[], [b"{}"], [b'{"a":1}', b'{"a":2}']])

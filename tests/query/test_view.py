@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from modelserving.query import rejections
 from modelserving.query import view as view_module
 from modelserving.query.view import View
 from modelserving.wire.serving_pb2 import EventKind, Reason
@@ -86,7 +87,7 @@ def test_lists_of_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rejections_are_told_with_the_beginning_of_the_original() -> None:
     told = rejected("x" * 1000, original=bytes(range(100)), data_type="wine", model_name="tree", model_version="1")
-    (shown,) = loaded(view_of(rejected_message(told)).rejections(10))
+    (shown,) = loaded(view_of(rejected_message(told)).rejections.newest(10))
     assert shown == {
         "kind": "record",
         "reason": "MALFORMED",
@@ -104,18 +105,18 @@ def test_rejections_are_told_with_the_beginning_of_the_original() -> None:
 
 
 def test_rejected_records_do_not_drive_out_rejected_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_module, "MOST_REJECTIONS", 3)
+    monkeypatch.setattr(rejections, "MOST_OF_EACH", 3)
     view = view_of(
         rejected_message(rejected("a model"), topic=TOPICS.rejected_models),
         *(rejected_message(rejected(str(number), NOW_MS + number), number) for number in range(1, 9)),
     )
-    assert [(told["kind"], told["detail"]) for told in loaded(view.rejections(10))] == [
+    assert [(told["kind"], told["detail"]) for told in loaded(view.rejections.newest(10))] == [
         ("record", "8"),
         ("record", "7"),
         ("record", "6"),
         ("model", "a model"),
     ]
-    assert [told["detail"] for told in loaded(view.rejections(2))] == ["8", "7"]
+    assert [told["detail"] for told in loaded(view.rejections.newest(2))] == ["8", "7"]
 
 
 def test_rejected_models_are_counted_by_their_events() -> None:
@@ -161,7 +162,7 @@ def test_news_are_what_answers_hold() -> None:
     news = view.apply([stats_message(stats()), event_message(event(EventKind.SERVING)), rejected_message(rejected())])
     assert news.stats == view.stats.encoded()
     assert news.events == view.events(1)
-    assert news.rejected == view.rejections(1)
+    assert news.rejected == view.rejections.newest(1)
 
 
 def test_each_change_is_another_revision() -> None:
@@ -171,7 +172,7 @@ def test_each_change_is_another_revision() -> None:
     between = view.revision
     view.clear()
     assert before < between < view.revision
-    assert (view.events(1), view.rejections(1), view.stats.encoded(), view.models.all_encoded()) == ([], [], [], [])
+    assert (view.events(1), view.rejections.newest(1), view.stats.encoded(), view.models.all_encoded()) == ([], [], [], [])
 
 
 @pytest.mark.parametrize(
