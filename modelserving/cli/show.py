@@ -1,4 +1,4 @@
-"""`modelserving stats`, `models` and `events`: what the query service tells, in the terminal."""
+"""`modelserving stats`, `policies`, `models` and `events`: what the query service tells, in the terminal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
+from modelserving.cli.policy_table import policies_table
 from modelserving.cli.tables import events_table, models_table, stats_table
 from modelserving.query.encoding import array, mapping
 from modelserving.topics import Topics
@@ -37,6 +38,24 @@ def stats(*, watch: bool, as_json: bool, bootstrap_servers: str, topics: Topics)
     """What was served: counts, rates, latencies and drift of each data type and model version."""
     _show(
         bootstrap_servers, topics, lambda view: view.stats.encoded(), "stats", stats_table, watch=watch, as_json=as_json
+    )
+
+
+@click.command()
+@_WATCH
+@_JSON
+@BOOTSTRAP_SERVERS
+@TOPICS
+def policies(*, watch: bool, as_json: bool, bootstrap_servers: str, topics: Topics) -> None:
+    """What the policy of each data type decided, in speculative serving, and how its models vote."""
+    _show(
+        bootstrap_servers,
+        topics,
+        lambda view: view.policies.encoded(),
+        "policies",
+        policies_table,
+        watch=watch,
+        as_json=as_json,
     )
 
 

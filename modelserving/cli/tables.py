@@ -16,8 +16,8 @@ _SHORT_SHA = 12
 
 def stats_table(stats: Iterable[Mapping[str, Any]]) -> Table:
     """What was served, a row for each data type and model version."""
-    table = _table(
-        "data type", "model", "version", "type", "since", "served", "per s", "errors", "rejected", "p50 ms", "p99 ms"
+    table = new_table(
+        ("data type", "model", "version", "type", "since", "served", "per s", "errors", "rejected", "p50 ms", "p99 ms")
     )
     table.add_column("µs each", justify="right")
     table.add_column("drift")
@@ -26,7 +26,7 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> Table:
         asked = bool(each["name"])
         rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(each["rejected"].items()))
         shift = max([drift["score_psi"], *drift["feature_psi"].values()])
-        _add(
+        add_row(
             table,
             each["data_type"] or "(unknown)",
             each["name"] if asked else "(none asked)",
@@ -39,7 +39,7 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> Table:
             rejected,
             f"{latency['p50']:.0f}" if latency["count"] else "",
             f"{latency['p99']:.0f}" if latency["count"] else "",
-            f"{each['score_time_us']['p50']:.1f}" if latency["count"] else "",
+            f"{each['score_time_us']['p50']:.1f}" if each["score_time_us"]["count"] else "",
             f"PSI {shift:.2f}{', drifted' if drift['drifted'] else ''}" if drift["current_records"] else "",
         )
     return table
@@ -47,11 +47,13 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> Table:
 
 def models_table(data_types: Iterable[Mapping[str, Any]]) -> Table:
     """Every version that was seen, newest first, and which instances serve it."""
-    table = _table("data type", "model", "version", "sha256", "state", "at", "serving since", "instances", "engine")
+    table = new_table(
+        ("data type", "model", "version", "sha256", "state", "at", "serving since", "instances", "engine")
+    )
     table.add_column("why")
     for data_type in data_types:
         for version in data_type["versions"]:
-            _add(
+            add_row(
                 table,
                 data_type["data_type"],
                 version["name"],
@@ -71,9 +73,9 @@ def models_table(data_types: Iterable[Mapping[str, Any]]) -> Table:
 
 def events_table(events: Iterable[Mapping[str, Any]]) -> Table:
     """What happened, newest first."""
-    table = _table("at", "event", "data type", "model", "version", "instance", "detail")
+    table = new_table(("at", "event", "data type", "model", "version", "instance", "detail"))
     for event in events:
-        _add(
+        add_row(
             table,
             _time(event["at_ms"]),
             event["kind"],
@@ -89,14 +91,16 @@ def events_table(events: Iterable[Mapping[str, Any]]) -> Table:
 _NUMBERS = ("served", "per s", "errors", "p50 ms", "p99 ms")
 
 
-def _table(*columns: str) -> Table:
+def new_table(columns: Iterable[str], numbers: Iterable[str] = _NUMBERS) -> Table:
+    """A table with these columns, the `numbers` among them to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table
 
 
-def _add(table: Table, *cells: str) -> None:
+def add_row(table: Table, *cells: str) -> None:
+    """Add what others wrote, harmless."""
     # As text, which knows no markup.
     table.add_row(*(Text(printable(cell)) for cell in cells))
 

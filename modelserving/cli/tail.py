@@ -17,10 +17,11 @@ from kafka import KafkaConsumer, TopicPartition
 from modelserving import topics as topics_module
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.cli.text import printable
+from modelserving.statistics.keys import is_of_policy
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
-from modelserving.wire.stats_pb2 import ServingStats
+from modelserving.wire.stats_pb2 import PolicyStats, ServingStats
 
 WHAT = ("results", "rejected-records", "rejected-models", "models", "model-events", "serving-stats")
 POLL_MS = 500
@@ -43,7 +44,7 @@ def tail(
         with topics_module.translated_errors(bootstrap_servers):
             messages = _messages(bootstrap_servers, f"{topics.prefix}{what}", from_beginning)
             for count, record in enumerate(messages, start=1):
-                _print(_json_line(what, record.value) if as_json else _line(what, record))
+                _print(_json_line(what, record) if as_json else _line(what, record))
                 if count == limit:
                     break
     except KeyboardInterrupt:
@@ -87,17 +88,17 @@ def _parse(kind: type[Message], value: bytes | None) -> Message | None:
         return None
 
 
-def _json_line(what: str, value: bytes | None) -> str:
-    message = _parse(_KINDS[what][0], value)
+def _json_line(what: str, record: Any) -> str:
+    message = _parse(_kind(what, record)[0], record.value)
     if message is None:
-        return json.dumps({"undecodable": (value or b"").hex()})
+        return json.dumps({"undecodable": (record.value or b"").hex()})
     return json.dumps(
         MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     )
 
 
 def _line(what: str, record: Any) -> str:
-    kind, summary = _KINDS[what]
+    kind, summary = _kind(what, record)
     message = _parse(kind, record.value)
     text = summary(message) if message is not None else f"not a {kind.__name__}: {_shortened(record.value or b'')}"
     return f"{record.partition}@{record.offset}  {printable(text)}"
@@ -153,7 +154,15 @@ def _stats(message: Any) -> str:
     return f"{_time(message.updated_ms)}  {message.data_type or '(unknown)'}: {name}  {'; '.join(parts)}"
 
 
-_KINDS: dict[str, tuple[type[Message], Callable[[Any], str]]] = {
+def _policy(message: Any) -> str:
+    whys = ", ".join(f"{count} {why}" for why, count in sorted(message.why.items()))
+    parts = [f"{message.decided} decided", whys, f"{message.at_deadline} at the deadline", f"{message.late} late"]
+    return f"{_time(message.updated_ms)}  {message.data_type}: policy  {'; '.join(filter(None, parts))}"
+
+
+_Kind = tuple[type[Message], Callable[[Any], str]]
+
+_KINDS: dict[str, _Kind] = {
     "results": (ServingResult, _result),
     "rejected-records": (Rejected, _rejected),
     "rejected-models": (Rejected, _rejected),
@@ -161,6 +170,12 @@ _KINDS: dict[str, tuple[type[Message], Callable[[Any], str]]] = {
     "model-events": (ModelEvent, _event),
     "serving-stats": (ServingStats, _stats),
 }
+
+
+def _kind(what: str, record: Any) -> _Kind:
+    """What a message of a topic is, and its summary."""
+    is_policy = what == "serving-stats" and is_of_policy(record.key)
+    return (PolicyStats, _policy) if is_policy else _KINDS[what]
 
 
 def _position(position: LogPosition) -> str:

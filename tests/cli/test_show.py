@@ -1,4 +1,4 @@
-"""`modelserving stats`, `models` and `events` show what the job told, as tables and as the query service's JSON."""
+"""`stats`, `policies`, `models` and `events` show what the job told, as tables and as the query service's JSON."""
 
 from __future__ import annotations
 
@@ -10,10 +10,22 @@ import sys
 import pytest
 
 from modelserving.local.broker import LocalBroker
+from modelserving.statistics.keys import policy_key
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent
-from modelserving.wire.stats_pb2 import Drift, Quantiles, Recent, ServingStats
+from modelserving.wire.speculative_pb2 import Rule
+from modelserving.wire.stats_pb2 import (
+    Drift,
+    ModelAgreement,
+    PolicyModel,
+    PolicyStats,
+    PolicyTerms,
+    Quantiles,
+    Recent,
+    RecentDecisions,
+    ServingStats,
+)
 from tests.cli.conftest import Run
 from tests.kafka_client import produce
 
@@ -42,6 +54,22 @@ EVENT = ModelEvent(
     detail="evaluated by vectorised-2",
     position=LogPosition(topic="models", offset=3),
 )
+POLICY = PolicyStats(
+    data_type="wine",
+    terms=PolicyTerms(rule=Rule.CONSENSUS, quorum=2, timeout_ms=50, models=["smart", "fast"], challengers=["next"]),
+    decided=1000,
+    why={"QUORUM": 900, "NO_ANSWER": 100},
+    at_deadline=90,
+    late=3,
+    decision_ms=Quantiles(count=1000, p50=21, p99=50.5),
+    models=[
+        PolicyModel(model="smart", asked=1000, answered=950, late=40, counted=900, missing={"SHED": 7}),
+        PolicyModel(model="next\x1b[2J", asked=10),
+        PolicyModel(model="next", asked=20, shadow=20),
+    ],
+    agreement=[ModelAgreement(first="fast", second="smart", compared=800, agreed=700)],
+    recent=RecentDecisions(decided_per_s=617),
+)
 HOSTILE = ModelEvent(
     kind=EventKind.REJECTED, data_type="wine", model_name="[red]\x1b[2J", at_ms=1, instance="admission", detail="\x07"
 )
@@ -52,6 +80,7 @@ def told(broker: LocalBroker, topics: Topics) -> None:
     servers = broker.bootstrap_servers
     produce(servers, topics.serving_stats, [(b"k", ServingStats(data_type="wine", served=1).SerializeToString())], 0)
     produce(servers, topics.serving_stats, [(b"k", STATS.SerializeToString())], 0)
+    produce(servers, topics.serving_stats, [(policy_key("wine"), POLICY.SerializeToString())], 0)
     produce(
         servers, topics.model_events, [(b"wine", HOSTILE.SerializeToString()), (b"wine", EVENT.SerializeToString())]
     )
@@ -67,6 +96,29 @@ def test_stats(run: Run) -> None:
 def test_stats_as_json(run: Run) -> None:
     (stats,) = json.loads(run("stats", "--json").stdout)["stats"]
     assert (stats["served"], stats["modelType"], stats["rejected"]) == (1234, "PMML", {"MODEL_FAILED": 5})
+
+
+def test_policies(run: Run) -> None:
+    shown = run("policies").stdout
+    for text in (
+        "wine: CONSENSUS 2 of 2, within 50 ms",
+        "1000 decided, 617 per s, in 21.0 ms p50, 50.5 ms p99; 90 at the deadline, 3 late",
+        "900 QUORUM, 100 NO_ANSWER",
+        "next (challenger)",
+        "7 SHED",
+        "fast 87.5%",
+    ):
+        assert text in shown
+    assert "\x1b" not in shown
+
+
+def test_policies_as_json(run: Run) -> None:
+    (policy,) = json.loads(run("policies", "--json").stdout)["policies"]
+    assert (policy["decided"], policy["why"], policy["terms"]["rule"]) == (
+        1000,
+        {"QUORUM": 900, "NO_ANSWER": 100},
+        "CONSENSUS",
+    )
 
 
 def test_models(run: Run) -> None:

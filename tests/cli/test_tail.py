@@ -12,10 +12,13 @@ from confluent_kafka import Producer
 from google.protobuf.message import Message
 
 from modelserving.local.broker import LocalBroker
+from modelserving.statistics.keys import policy_key
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent, Reason, Rejected, ServingResult
+from modelserving.wire.stats_pb2 import PolicyStats, ServingStats
 from tests.cli.conftest import Run
+from tests.kafka_client import produce
 
 RESULT = ServingResult(
     data_type="wine",
@@ -115,6 +118,21 @@ def test_plain_line(run: Run, broker: LocalBroker, topics: Topics, what: str, me
     done = run("tail", what, "--from-beginning", "--max", "1")
     assert done.exit_code == 0, done.output
     assert done.stdout == f"0@0  {line}\n"
+
+
+def test_policies_are_told_apart_from_versions(run: Run, broker: LocalBroker, topics: Topics) -> None:
+    version = ServingStats(data_type="wine", name="tree", served=7).SerializeToString()
+    policy = PolicyStats(data_type="wine", decided=9, why={"QUORUM": 8, "DEFAULT": 1}, late=1).SerializeToString()
+    told = [(b"wine\0tree\0\0", version), (policy_key("wine"), policy)]
+    produce(broker.bootstrap_servers, topics.serving_stats, told, 0)
+    done = run("tail", "serving-stats", "--from-beginning", "--max", "2")
+    assert done.stdout.splitlines() == [
+        "0@0  1970-01-01T00:00:00+00:00  wine: tree  7 served",
+        "0@1  1970-01-01T00:00:00+00:00  wine: policy  9 decided; 1 DEFAULT, 8 QUORUM; 0 at the deadline; 1 late",
+    ]
+    done = run("tail", "serving-stats", "--from-beginning", "--max", "2", "--json")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["served"], second["decided"], second["why"]) == ("7", "9", {"QUORUM": "8", "DEFAULT": "1"})
 
 
 def test_json_holds_everything(run: Run, broker: LocalBroker, topics: Topics) -> None:
