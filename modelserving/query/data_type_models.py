@@ -31,6 +31,7 @@ class Version:
     state_at_ms: int = 0
     received_ms: int | None = None
     admitted_ms: int | None = None
+    retired_ms: int | None = None
     reason: str = ""
     detail: str = ""
     engine: str = ""
@@ -65,6 +66,7 @@ class DataTypeModels:
             self.rejected[reason_name(event.reason)] += 1
         if event.kind == EventKind.RETIRED:
             for version in self._retired(event):
+                version.retired_ms = max(version.retired_ms or 0, event.at_ms)
                 _set_state(version, event)
         elif event.kind == EventKind.RECEIVED and not event.model_sha256:
             _put_bounded(self._received, event.position.offset, event.at_ms, MOST_RECEIVED)
@@ -145,6 +147,14 @@ def _set_state(version: Version, event: ModelEvent) -> None:
         version.reason, version.detail = reason_name(event.reason), event.detail[:LONGEST_DETAIL]
 
 
+def _state(version: Version) -> dict[str, Any]:
+    """Instances drop a retired version after it was retired, and say that it was replaced."""
+    retired_ms = version.retired_ms or 0
+    if version.state == kind_name(EventKind.REPLACED) and retired_ms > (version.admitted_ms or 0):
+        return {"state": kind_name(EventKind.RETIRED), "state_at_ms": retired_ms}
+    return {"state": version.state, "state_at_ms": version.state_at_ms}
+
+
 def _named(key: VersionKey) -> dict[str, str]:
     return dict(zip(("name", "version", "sha256"), key, strict=True))
 
@@ -153,8 +163,7 @@ def _plain(version: Version, serving: dict[str, Served]) -> dict[str, Any]:
     by = {name: served.since_ms for name, served in serving.items() if served.key == version.key}
     return {
         **_named(version.key),
-        "state": version.state,
-        "state_at_ms": version.state_at_ms,
+        **_state(version),
         "received_ms": version.received_ms,
         "admitted_ms": version.admitted_ms,
         "serving_since_ms": min(by.values(), default=None),

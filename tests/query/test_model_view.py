@@ -154,6 +154,26 @@ def test_a_retirement_is_of_all_versions_that_it_names(fields: dict[str, Any], r
     assert states(view)["3"] == "REJECTED"
 
 
+def test_a_retired_version_stays_retired_when_instances_drop_it() -> None:
+    retired = event(EventKind.RETIRED, "1", NOW_MS + 5, position=at(9))
+    dropped = of_instance(EventKind.REPLACED, "1", 9)
+    for order in ((retired, dropped), (dropped, retired)):
+        view = view_of(event(EventKind.ADMITTED), of_instance(EventKind.SERVING, "1", 1), *order)
+        (version,) = wine(view)["versions"]
+        assert (version["state"], version["state_at_ms"], serving(view)) == ("RETIRED", NOW_MS + 5, {})
+
+
+def test_a_retired_version_that_is_admitted_again_is_replaced_like_others() -> None:
+    view = view_of(
+        event(EventKind.ADMITTED),
+        event(EventKind.RETIRED, "1", NOW_MS + 5, position=at(9)),
+        event(EventKind.ADMITTED, "1", NOW_MS + 10, position=at(10)),
+        of_instance(EventKind.SERVING, "1", 11),
+        of_instance(EventKind.REPLACED, "1", 20),
+    )
+    assert states(view) == {"1": "REPLACED"}
+
+
 def test_events_that_arrive_late_do_not_take_a_state_back() -> None:
     view = view_of(
         of_instance(EventKind.SERVING, "2", 20),
