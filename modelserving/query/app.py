@@ -19,7 +19,7 @@ from modelserving.query.answers import Answers
 from modelserving.query.encoding import encode
 from modelserving.query.guard import Guard
 from modelserving.query.openapi import document
-from modelserving.query.parameters import check, data_type_of, limit_of
+from modelserving.query.parameters import check, data_type_of, limit_of, names_of
 from modelserving.query.problems import JSON, Refused, problem
 from modelserving.query.rate import Rate
 from modelserving.query.service import Service
@@ -81,11 +81,11 @@ def _api(service: Service, answers: Answers) -> list[BaseRoute]:
 
     return [
         route("/api/stats", lambda _: answers.stats()),
-        route("/api/stats/{data_type}/{model:path}", lambda request: answers.stats_of(**request.path_params)),
+        route("/api/stats/{data_type:path}/{model:path}", lambda request: answers.stats_of(*names_of(request, 2))),
         route("/api/policies", lambda _: answers.policies()),
-        route("/api/policies/{data_type}", lambda request: answers.policies_of(**request.path_params)),
+        route("/api/policies/{data_type:path}", lambda request: answers.policies_of(*names_of(request, 1))),
         route("/api/models", lambda _: answers.models()),
-        route("/api/models/{data_type}", lambda request: answers.models_of(**request.path_params)),
+        route("/api/models/{data_type:path}", lambda request: answers.models_of(*names_of(request, 1))),
         route(
             "/api/events",
             lambda request: answers.events(limit_of(request), data_type_of(request)),

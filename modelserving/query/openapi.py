@@ -119,4 +119,5 @@ def _secured(operation: dict[str, Any], path: str, needs_token: bool) -> dict[st
 
 
 def _path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {**_NAME, "minLength": 1}}
+    text = "With slashes percent-encoded."
+    return {"name": name, "in": "path", "description": text, "required": True, "schema": {**_NAME, "minLength": 1}}

@@ -1,10 +1,11 @@
-"""Query parameters: only those that are known, each once, within limits."""
+"""What a request asks for: names in its path, and query parameters, those that are known, each once, within limits."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Collection
+from urllib.parse import unquote
 
 from starlette.requests import Request
 
@@ -30,6 +31,21 @@ def check(request: Request, known: Collection[str]) -> None:
             raise Refused(400, f"there is no query parameter {name[:LONGEST_NAME]!r} here", what)
         if count > 1:
             raise Refused(400, f"query parameter {name!r} is there {count} times", "give it once")
+
+
+def names_of(request: Request, count: int) -> list[str]:
+    """The names at the end of a path `/api/QUESTION/NAME/…`.
+
+    A slash in a name is percent-encoded, but for the last name, which is all that is left. Routes know only the decoded
+    path, where both look the same.
+
+    Raises:
+        Refused: there are fewer.
+    """
+    names = request.scope["raw_path"].decode("latin-1").split("/", 2 + count)[3:]
+    if len(names) < count:
+        raise Refused(404, f"the path has {len(names)} of {count} names", "/openapi.json tells what there is")
+    return [unquote(name) for name in names]
 
 
 def limit_of(request: Request) -> int:

@@ -14,6 +14,7 @@ from modelserving.query.messages import result as plain_result
 from modelserving.query.progress import Progress
 from modelserving.query.stream import MOST_LISTENERS
 from modelserving.wire.serving_pb2 import EventKind, Reason
+from modelserving.wire.stats_pb2 import ServingStats
 from tests.query.cases import (
     EVERYTHING,
     NOW_MS,
@@ -78,6 +79,24 @@ def test_names_may_hold_anything() -> None:
     with client_of(service_of([stats_message(stats(name="a/b ü?", data_type="red wine"))])) as client:
         answer = get(client, "/api/stats/red%20wine/a%2Fb%20%C3%BC%3F")
     assert (answer["data_type"], answer["model"]) == ("red wine", "a/b ü?")
+
+
+def test_slashes_in_names_are_told_from_those_between_them() -> None:
+    told = [stats(name="a/b", data_type="red/wine"), stats(name="wine/a/b", data_type="red")]
+    served = event(EventKind.SERVING, data_type="red/wine", instance="keyed-join 1/1")
+    with client_of(service_of([*map(stats_message, told), event_message(served)])) as client:
+        for path in ("red%2Fwine/a%2Fb", "red%2fwine/a/b"):
+            assert get(client, f"/api/stats/{path}")["data_type"] == "red/wine"
+        assert get(client, "/api/stats/red/wine/a/b")["data_type"] == "red"
+        assert get(client, "/api/models/red%2Fwine") == get(client, "/api/models/red/wine")
+        refused(client, "/api/stats/red%2Fwine", 404)
+        refused(client, "/api/models/red", 404)
+
+
+def test_a_data_type_without_a_name_can_be_asked_for() -> None:
+    with client_of(service_of([stats_message(ServingStats(rejected={"UNKNOWN_DATA_TYPE": 3}))])) as client:
+        (version,) = get(client, "/api/stats//")["versions"]
+    assert version["rejected"] == {"UNKNOWN_DATA_TYPE": 3}
 
 
 def test_what_is_rejected_before_a_model_is_asked_is_under_an_empty_name(client: TestClient) -> None:

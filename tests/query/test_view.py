@@ -172,7 +172,12 @@ def test_each_change_is_another_revision() -> None:
     between = view.revision
     view.clear()
     assert before < between < view.revision
-    assert (view.events(1), view.rejections.newest(1), view.stats.encoded(), view.models.all_encoded()) == ([], [], [], [])
+    assert (view.events(1), view.rejections.newest(1), view.stats.encoded(), view.models.all_encoded()) == (
+        [],
+        [],
+        [],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
