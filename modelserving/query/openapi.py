@@ -87,11 +87,19 @@ def _get(name: str, summary: str, answer: str, *parameters: dict[str, Any]) -> d
 
 def _stream() -> dict[str, Any]:
     text = (
-        "Server-sent events, first all statistics, then what changes: `stats` (a ServingStats), `policy` (a "
-        "PolicyStats), `model` (an Event) and `rejected` (a Rejection; a sample of a few a second). A comment every "
-        "15 s is a sign of life."
+        "Server-sent events, first all statistics, then what changes: `stats` (a ServingStats), `gone` (what a version "
+        "was named by whose ServingStats are no longer there), `policy` (a PolicyStats), `model` (an Event) and "
+        "`rejected` (a Rejection; a sample of a few a second). A comment every 15 s is a sign of life. A client that "
+        "comes again with the header `Last-Event-ID` gets what it missed, or, if that is not kept any more, the event "
+        "`reload` and all statistics."
     )
-    return _operation("stream", text, {"text/event-stream": {"schema": {"type": "string"}}})
+    last = {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The id of the last event that the client has.",
+        "schema": {"type": "string"},
+    }
+    return _operation("stream", text, {"text/event-stream": {"schema": {"type": "string"}}}, last)
 
 
 def _operation(name: str, summary: str, content: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:

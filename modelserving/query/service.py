@@ -95,11 +95,16 @@ class Service:
     def take_in(self, messages: Sequence[Message]) -> None:
         """Add messages to the view, and tell listeners of them once all older ones are read."""
         news = self.view.apply(messages)
-        if not self.progress.caught_up or not len(self.hub):
-            return
-        rejected = chunk("rejected", self._few(news.rejected))
-        stats = chunk("stats", news.stats) + chunk("policy", news.policies)
-        self.hub.publish(stats + chunk("model", news.events) + rejected)
+        if self.progress.caught_up:
+            self.hub.publish(
+                (
+                    ("stats", news.stats),
+                    ("gone", news.gone),
+                    ("policy", news.policies),
+                    ("model", news.events),
+                    ("rejected", self._few(news.rejected)),
+                )
+            )
 
     def _few(self, rejected: list[bytes]) -> list[bytes]:
         now_s = self._clock_s()
@@ -117,8 +122,7 @@ class Service:
     def _begin_anew(self) -> None:
         async def clear() -> None:
             self.view.clear()
-            # Listeners come again, and begin with what is known then.
-            self.hub.close()
+            self.hub.begin_anew()
 
         self._in_loop(clear())
 

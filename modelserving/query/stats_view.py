@@ -25,17 +25,17 @@ class StatsView:
         """By data type, then reason."""
 
     def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
-        """Take in a message of the topic; what it says, encoded, or None if it removes its key, or is older than
-        what is known.
+        """Take in a message of the topic.
+
+        Returns:
+            What it says, encoded; of one that removes its key, what that named; None if it is no news.
 
         Raises:
             DecodeError: it is not a `ServingStats`; nothing has changed.
         """
         key = key or b""
         if not value:
-            self._uncount(key)
-            self._latest.pop(key, None)
-            return None
+            return self._forget(key)
         stats = ServingStats.FromString(value)
         known = self._latest.get(key)
         if known is not None and stats.updated_ms < known[0].updated_ms:
@@ -76,6 +76,15 @@ class StatsView:
         for of_type in self._rejected.values() if data_type is None else [self._rejected.get(data_type, Counter())]:
             total.update(of_type)
         return {reason: min(count, GREATEST) for reason, count in sorted(total.items())}
+
+    def _forget(self, key: bytes) -> bytes | None:
+        self._uncount(key)
+        known = self._latest.pop(key, None)
+        if known is None:
+            return None
+        stats, _ = known
+        names = ("data_type", "name", "model_version", "model_sha256")
+        return encode({name: getattr(stats, name) for name in names})
 
     def _uncount(self, key: bytes) -> None:
         if key not in self._latest:

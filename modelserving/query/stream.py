@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from modelserving.query.parameters import check
 from modelserving.query.problems import Refused
+from modelserving.query.replay import Replay
 
 MOST_LISTENERS = 100
 MOST_WAITING = 100
@@ -19,6 +20,8 @@ HEARTBEAT_S = 15.0
 
 _HEARTBEAT = b": still here\n\n"
 _START = b"retry: 2000\n\n"
+_RELOAD = b"event: reload\ndata: {}\n\n"
+"""What was streamed meanwhile is not known any more: who keeps something has to ask for it anew."""
 
 
 def chunk(event: str, items: Iterable[bytes]) -> bytes:
@@ -67,15 +70,26 @@ class Hub:
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
+        self._replay = Replay()
 
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def publish(self, data: bytes) -> None:
-        """Send a chunk to all."""
+    def publish(self, news: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+        """Send events to all: names, and encoded JSON values of each. They are kept for those who come again."""
+        data = b"".join(self._replay.add(name, items) for name, items in news)
         if data:
             for listener in self._listeners:
                 listener.put(data)
+
+    def beginning(self, last_id: str | None, snapshot: Callable[[], bytes]) -> bytes:
+        """What a client is told first: all that there is, or what it missed since the event of `last_id`."""
+        missed = None if last_id is None else self._replay.since(last_id)
+        if missed is not None:
+            return _START + missed
+        reload = _RELOAD if last_id is not None else b""
+        # The id comes last: who has not got all of it begins anew.
+        return _START + reload + snapshot() + b"id: %s\n\n" % self._replay.last_id.encode()
 
     def join(self) -> Listener | None:
         """A new listener; None if there are too many."""
@@ -88,6 +102,11 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         """Send nothing more to a listener."""
         self._listeners.discard(listener)
+
+    def begin_anew(self) -> None:
+        """What comes is no sequel to what was sent: listeners come again, and begin with what is known then."""
+        self._replay.begin_anew()
+        self.close()
 
     def close(self) -> None:
         """End all streams."""
@@ -113,8 +132,9 @@ class EventStream:
         Raises:
             Refused: there is nothing to begin with, or there are too many listeners.
         """
-        check(Request(scope), ())
-        data: bytes | None = _START + self._snapshot()
+        request = Request(scope)
+        check(request, ())
+        data: bytes | None = self._hub.beginning(request.headers.get("last-event-id"), self._snapshot)
         listener = self._hub.join()
         if listener is None:
             raise Refused(503, f"{MOST_LISTENERS} clients listen already", "end another stream, or ask again later", 5)

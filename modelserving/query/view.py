@@ -51,6 +51,8 @@ class News:
     """What a batch of messages brought, each thing encoded as in answers."""
 
     stats: list[bytes] = field(default_factory=list)
+    gone: list[bytes] = field(default_factory=list)
+    """Versions whose statistics are kept no longer."""
     policies: list[bytes] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
     rejected: list[bytes] = field(default_factory=list)
@@ -105,9 +107,9 @@ class View:
                 if policy is not None:
                     news.policies.append(policy)
                 return
-            stats = self.stats.apply(message.key, message.value)
-            if stats is not None:
-                news.stats.append(stats)
+            told = self.stats.apply(message.key, message.value)
+            if told is not None:
+                (news.stats if message.value else news.gone).append(told)
         elif message.topic == self._topics.model_events:
             news.events.append(self._apply_event(message))
         else:

@@ -153,7 +153,7 @@ def test_it_ends_well_though_somebody_listens(start: Start, number: signal.Signa
     code, errors = command.end(number)
     assert code == (0 if number == signal.SIGINT else -signal.SIGTERM)
     assert errors == ""
-    assert b"data" not in stream.read()
+    assert b"data:" not in stream.read()
 
 
 def test_a_token_is_needed_once_there_is_one(start: Start, tmp_path: Path) -> None:

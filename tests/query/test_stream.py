@@ -9,11 +9,14 @@ from typing import Any
 import orjson
 import pytest
 
+from modelserving.query import replay
 from modelserving.query.service import MOST_REJECTED_A_SECOND, Service
 from modelserving.query.stream import HEARTBEAT_S, MOST_WAITING, EventStream, Hub, chunk
 from modelserving.wire.serving_pb2 import EventKind
 from tests.query.cases import (
     NOW_MS,
+    TOPICS,
+    Message,
     event,
     event_message,
     rejected,
@@ -52,8 +55,9 @@ def told(text: str) -> list[tuple[str, Any]]:
     """The events of a stream, as far as they are whole: name and data."""
     events = []
     for block in text.split("\n\n")[:-1]:
-        if block.startswith("event: "):
-            name, data = block.split("\n")
+        lines = [line for line in block.split("\n") if not line.startswith("id: ")]
+        if lines and lines[0].startswith("event: "):
+            name, data = lines
             events.append((name.removeprefix("event: "), orjson.loads(data.removeprefix("data: "))))
     return events
 
@@ -63,6 +67,7 @@ def listening(
     work: Callable[[Client, asyncio.Task[None]], Awaitable[None]],
     *,
     method: str = "GET",
+    last_id: str | None = None,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Client:
     """Listen to a service while `work` is done."""
@@ -70,7 +75,15 @@ def listening(
     async def run() -> Client:
         client = Client()
         stream = EventStream(service.hub, service.snapshot, heartbeat_s)
-        scope = {"type": "http", "method": method, "path": "/api/stream", "query_string": b"", "headers": []}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": "/api/stream",
+            "query_string": b"",
+            "headers": [],
+        }
+        if last_id is not None:
+            scope["headers"] = [(b"last-event-id", last_id.encode())]
         task = asyncio.create_task(stream(scope, client.receive, client.send))
         await client.until(lambda: client.sent)
         await work(client, task)
@@ -143,12 +156,12 @@ def test_a_client_that_is_far_behind_is_cut_off_and_the_others_are_not() -> None
         assert quick is not None
         taken = []
         for number in range(MOST_WAITING + 1):
-            hub.publish(b"%d" % number)
+            hub.publish([("stats", [b"%d" % number])])
             taken.append(await quick.next(60))
         return taken, await slow.next(60)
 
     taken, end = asyncio.run(run())
-    assert taken == [b"%d" % number for number in range(MOST_WAITING + 1)]
+    assert [data for each in taken for _, data in told((each or b"").decode())] == list(range(MOST_WAITING + 1))
     assert end is None
 
 
@@ -188,6 +201,71 @@ def test_of_rejections_a_few_a_second_are_told() -> None:
         counts.append(queued.count(b"event: rejected"))
     assert counts == [MOST_REJECTED_A_SECOND, MOST_REJECTED_A_SECOND, 2 * MOST_REJECTED_A_SECOND]
     assert len(service.view.rejections.newest(100)) == 60, "all of them are in the view"
+
+
+def last_id_of(client: Client) -> str:
+    return [line for line in client.text.split("\n") if line.startswith("id: ")][-1].removeprefix("id: ")
+
+
+def heard(service: Service, part: str, last_id: str | None = None) -> Client:
+    """A client that listens until it has heard `part`."""
+
+    async def work(client: Client, _: asyncio.Task[None]) -> None:
+        await client.until(lambda: part in client.text)
+        client.gone.set()
+
+    return listening(service, work, last_id=last_id)
+
+
+def test_a_client_that_comes_again_misses_nothing_and_gets_nothing_twice() -> None:
+    service = service_of([stats_message(stats())])
+    first = last_id_of(heard(service, "id: "))
+    service.take_in([stats_message(stats(served=9)), event_message(event(EventKind.SERVING))])
+    missed = heard(service, "SERVING", first)
+    assert [(name, data.get("served")) for name, data in told(missed.text)] == [("stats", 9), ("model", None)]
+    service.take_in([event_message(event(EventKind.REPLACED), 1)])
+    assert [data["kind"] for _, data in told(heard(service, "REPLACED", last_id_of(missed)).text)] == ["REPLACED"]
+    assert [data["kind"] for _, data in told(heard(service, "REPLACED", first).text)[1:]] == ["SERVING", "REPLACED"]
+
+
+@pytest.mark.parametrize(
+    "last_id", ["", "x", "-1", "another-0", "٣", "{run}-99", "{run}--1", "{run}-x", "{run}-" + "9" * 5000]
+)
+def test_who_has_an_id_that_nobody_gave_is_told_to_reload(last_id: str) -> None:
+    service = service_of([stats_message(stats())])
+    run = last_id_of(heard(service, "id: ")).rpartition("-")[0]
+    events = told(heard(service, "id: ", last_id.replace("{run}", run)).text)
+    assert [name for name, _ in events] == ["reload", "stats"]
+
+
+def test_who_was_away_for_too_long_is_told_to_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "MOST_BYTES", 3000)
+    service = service_of([])
+    ids = [last_id_of(heard(service, "id: "))]
+    for number in range(50):
+        service.take_in([event_message(event(EventKind.SERVING, str(number)), number)])
+        ids.append(service.hub._replay.last_id)
+    assert [name for name, _ in told(heard(service, "id: ", ids[0]).text)] == ["reload"]
+    assert [data["model_version"] for _, data in told(heard(service, "49", ids[-3]).text)] == ["48", "49"]
+    assert sum(len(event) for _, event in service.hub._replay._kept) <= 3000
+
+
+def test_who_comes_again_after_all_was_read_anew_is_told_to_reload() -> None:
+    service = service_of([stats_message(stats())])
+    first = last_id_of(heard(service, "id: "))
+    service.view.clear()
+    service.hub.begin_anew()
+    service.take_in([stats_message(stats())])
+    assert [name for name, _ in told(heard(service, "id: ", first).text)] == ["reload", "stats"]
+
+
+def test_versions_that_are_forgotten_are_told() -> None:
+    service = service_of([stats_message(stats())])
+    first = last_id_of(heard(service, "id: "))
+    service.take_in([Message(TOPICS.serving_stats, None, stats_message(stats()).key)])
+    ((name, data),) = told(heard(service, "gone", first).text)
+    assert name == "gone"
+    assert data == {"data_type": "wine", "name": "tree", "model_version": "1", "model_sha256": "sha-tree-1"}
 
 
 @pytest.mark.parametrize("items", [[], [b"{}"], [b'{"a":1}', b'{"a":2}']])
