@@ -6,15 +6,22 @@ Without them, anybody could hold a connection for ever by a request that does no
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
+from http import HTTPStatus
+from typing import Any
 
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from modelserving.query.problems import problem
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of a request's line and headers."""
 HEAD_LIMIT_S = 10.0
 """From the first byte of a request, or from the connection, until its headers are complete."""
 STUCK_S = 30.0
-"""A client that takes nothing of what is sent to it for so long is cut off."""
+"""A client that takes nothing of what is sent to it for so long is cut off; one that takes it slowly is not."""
+
+_TOO_MANY = problem(503, "too many clients are connected", "ask again in a while", 5, {"Connection": "close"})
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -42,7 +49,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > MOST_HEAD_BYTES:
-            self.transport.abort()
+            self._head_bytes = 0
+            self._refuse(431, f"the request's headers are longer than {MOST_HEAD_BYTES} bytes", "send fewer")
         elif self._head_bytes and self._late is None:
             self._set_late(HEAD_LIMIT_S)
 
@@ -62,19 +70,43 @@ class LimitedProtocol(HttpToolsProtocol):
         super().pause_writing()
         self._set_stuck(STUCK_S)
 
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP: as JSON, like all that is wrong."""
+        self._refuse(400, msg, "send a request of HTTP/1.1")
+
     def resume_writing(self) -> None:
         """It has taken enough."""
         super().resume_writing()
         self._set_stuck(None)
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        given: Any = _TOO_MANY if app is service_unavailable else app
+        super()._start_asgi_task(cycle, given)
+
+    def _refuse(self, status: int, error: str, remedy: str) -> None:
+        """Answer, and end the connection."""
+        if self.transport.is_closing():
+            return
+        answer = problem(status, error, remedy, headers={"Connection": "close"})
+        head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+        self.transport.write(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + head + b"\r\n")
+        self.transport.write(answer.body)
+        self.transport.close()
+
     def _set_late(self, limit_s: float | None) -> None:
-        self._late = self._timer(self._late, limit_s)
+        if self._late is not None:
+            self._late.cancel()
+        self._late = None if limit_s is None else self.loop.call_later(limit_s, self.transport.abort)
 
     def _set_stuck(self, limit_s: float | None) -> None:
-        self._stuck = self._timer(self._stuck, limit_s)
+        if self._stuck is not None:
+            self._stuck.cancel()
+        waiting = self.transport.get_write_buffer_size()
+        self._stuck = None if limit_s is None else self.loop.call_later(limit_s, self._end_if_stuck, waiting)
 
-    def _timer(self, running: TimerHandle | None, limit_s: float | None) -> TimerHandle | None:
-        """End the connection in `limit_s`, if there is such a limit, in place of what a timer said before."""
-        if running is not None:
-            running.cancel()
-        return None if limit_s is None else self.loop.call_later(limit_s, self.transport.abort)
+    def _end_if_stuck(self, waiting: int) -> None:
+        """End the connection if the client has taken nothing; `waiting`: bytes that it had to take."""
+        if self.transport.get_write_buffer_size() >= waiting:
+            self.transport.abort()
+        else:
+            self._set_stuck(STUCK_S)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
 
+import orjson
 import pytest
 
 from modelserving.query import protocol
@@ -112,6 +115,91 @@ def test_200_connections_at_once_are_answered(address: tuple[str, int]) -> None:
                 connection.sendall(REQUEST)
             for connection in connections:
                 assert answered(connection, 1).startswith(b"HTTP/1.1 200 OK")
+
+
+class SlowTransport:
+    """A transport whose client takes what a test says, and a loop whose timers fire when a test says."""
+
+    def __init__(self) -> None:
+        self.waiting = 1_000_000
+        self.aborted = False
+        self.timers: list[tuple[float, Callable[..., None], tuple[Any, ...]]] = []
+        self.paused: list[bool] = []
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def call_later(self, seconds: float, then: Callable[..., None], *arguments: Any) -> Any:
+        timer = (seconds, then, arguments)
+        self.timers.append(timer)
+        return SimpleNamespace(cancel=self.timers.clear)
+
+    def fire(self) -> None:
+        """The timer that runs; there is just one."""
+        ((seconds, then, arguments),) = self.timers
+        assert seconds == protocol.STUCK_S
+        self.timers.clear()
+        then(*arguments)
+
+
+def test_a_client_that_takes_slowly_is_not_cut_off_until_it_takes_nothing() -> None:
+    slow: Any = SlowTransport()
+    connection = protocol.LimitedProtocol.__new__(protocol.LimitedProtocol)
+    connection.transport, connection.loop = slow, slow
+    connection.flow = SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None)  # type: ignore[assignment]
+    connection.pause_writing()
+    for _ in range(5):
+        slow.waiting -= 1000
+        slow.fire()
+        assert not slow.aborted
+    connection.resume_writing()
+    assert not slow.timers
+    connection.pause_writing()
+    slow.fire()
+    assert slow.aborted
+
+
+def received(connection: socket.socket) -> tuple[bytes, Any]:
+    """The head of an answer after which the connection ends, and its JSON."""
+    answer = b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(10_000):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in head
+    assert b"content-length: %d" % len(body) in head
+    return head.partition(b"\r\n")[0], orjson.loads(body)
+
+
+def test_what_is_no_http_is_answered_like_all_that_is_wrong(address: tuple[str, int]) -> None:
+    with connected(address) as connection:
+        connection.sendall(b"HELLO world\r\n\r\n")
+        status, told = received(connection)
+    assert status == b"HTTP/1.1 400 Bad Request"
+    assert told == {"error": "Invalid HTTP request received.", "remedy": "send a request of HTTP/1.1"}
+
+
+def test_a_head_that_is_too_long_is_told(address: tuple[str, int]) -> None:
+    with connected(address) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * protocol.MOST_HEAD_BYTES)
+        status, told = received(connection)
+    assert status == b"HTTP/1.1 431 Request Header Fields Too Large"
+    assert "headers are longer than 65536 bytes" in told["error"]
+
+
+def test_one_client_too_many_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelserving.query.server.MOST_CONNECTIONS", 2)
+    with serving(service_of()) as address, connected(address) as first:
+        first.sendall(REQUEST)
+        answered(first, 1)
+        with connected(address) as second:
+            second.sendall(REQUEST)
+            status, told = received(second)
+    assert status == b"HTTP/1.1 503 Service Unavailable"
+    assert told["error"] == "too many clients are connected"
 
 
 def test_an_answer_that_nobody_takes_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
