@@ -44,9 +44,7 @@ class DriftMonitor:
 
     def __init__(self, state: DriftState) -> None:
         self.state = state
-        self._detector = _detector()
-        for mean in state.means:
-            self._detector.update(mean)
+        self._detector: Any = None  # made where it is needed first
 
     def add(self, deltas: Sequence[StatsDelta], stats: ServingStats, now_ms: int) -> list[str]:
         """Take in what about a second brought; `stats.drift` and `stats.scores` are brought up to date.
@@ -66,7 +64,7 @@ class DriftMonitor:
             stats.drift.Clear()
             stats.scores.ClearField("edges")
             stats.scores.ClearField("counts")
-            self._detector = _detector()
+            self._detector = None
         width = 1 + len(features)
         rows = np.concatenate([np.frombuffer(d.sample, "<f4").reshape(-1, width) for d in deltas if d.sample])
         if self.state.reference:
@@ -157,6 +155,8 @@ class DriftMonitor:
             mean = labels[most] / labels.total()
         else:
             return False
+        if self._detector is None:
+            self._detector = _detector(state.means)
         state.means.append(mean)
         del state.means[:-MEANS]
         self._detector.update(mean)
@@ -164,14 +164,18 @@ class DriftMonitor:
             return False
         # From here on it is the new mean that must not change, also after a restart.
         del state.means[:]
-        self._detector = _detector()
+        self._detector = None
         return True
 
 
-def _detector() -> Any:
+def _detector(means: Iterable[float]) -> Any:
+    """A detector that has seen these means."""
     from river.drift import ADWIN  # noqa: PLC0415 - brings SciPy along, 80 MB
 
-    return ADWIN(clock=1)
+    detector = ADWIN(clock=1)
+    for mean in means:
+        detector.update(mean)
+    return detector
 
 
 def psi(reference: Iterable[int], current: Iterable[int]) -> float:

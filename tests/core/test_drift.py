@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +54,20 @@ def nothing(_: np.random.Generator, count: int) -> NDArray[np.float32]:
 
 
 REFERENCE_S = REFERENCE_RECORDS // MOST_A_SECOND
+
+
+def test_the_library_is_not_loaded_before_there_is_a_reference() -> None:
+    script = """
+import sys
+from tests.core.test_drift import Watched, normal
+watched = Watched()
+watched.seconds(3, normal(0), normal(5))
+assert watched.stats.drift.reference_records and "river" not in sys.modules
+watched.seconds(60, normal(0), normal(5))
+assert "river" in sys.modules
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=60)
 
 
 def test_the_same_is_no_drift() -> None:
