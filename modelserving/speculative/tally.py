@@ -130,10 +130,10 @@ def _of_versions(request: Request, model: int, rows: NDArray[np.int64]) -> Itera
     states, part_of = ballot.states[model, rows], ballot.part[model, rows]
     answered, failed = states == VoteState.ANSWERED, states == VoteState.FAILED
     parts: dict[ModelVersion, list[int]] = defaultdict(list)
-    for part in np.unique(part_of[answered | failed]).tolist():
+    for part in _counts(part_of[answered | failed]):
         parts[ballot.votes[part].version or ModelVersion(ballot.models[model], "", "")].append(part)
     for version, of_version in parts.items():
-        mine = np.isin(part_of, of_version)
+        mine = np.isin(part_of, of_version) if len(parts) > 1 else part_of >= 0
         voted = rows[answered & mine]
         delta = StatsDelta(
             schema=deltas.SCHEMA,
@@ -170,6 +170,5 @@ def _agreement(one: str, other: str, compared: np.int64, agreed: np.int64) -> Mo
 
 
 def _counts(values: NDArray[np.int8] | NDArray[np.int32]) -> dict[int, int]:
-    """Each value once, and how often it is there."""
-    found, counts = np.unique(values, return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+    """Each value once, and how often it is there; of small ones, none below 0."""
+    return {value: count for value, count in enumerate(np.bincount(values).tolist()) if count}
