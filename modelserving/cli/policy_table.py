@@ -8,11 +8,20 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from modelserving.cli.tables import add_row, new_table
+from modelserving.cli.fitting import Column, FittingTable
 from modelserving.cli.text import printable
 
-_COLUMNS = ("model", "asked", "answered", "late", "counted", "p50 ms", "p99 ms", "no answer", "agrees with")
-_NUMBERS = _COLUMNS[1:7]
+_COLUMNS = (
+    Column("model", 0),
+    Column("asked", 3, "number"),
+    Column("answered", 1, "number"),
+    Column("late", 6, "number"),
+    Column("counted", 2, "number"),
+    Column("p50 ms", 8, "number"),
+    Column("p99 ms", 5, "number"),
+    Column("no answer", 4),
+    Column("agrees with", 7),
+)
 
 
 def policies_table(policies: Iterable[Mapping[str, Any]]) -> Table:
@@ -21,9 +30,9 @@ def policies_table(policies: Iterable[Mapping[str, Any]]) -> Table:
     for each in policies:
         for style, line in zip(("bold", "", ""), _lines(each), strict=True):
             whole.add_row(Text(printable(line), style))
-        models = new_table(_COLUMNS, _NUMBERS)
+        models = FittingTable(_COLUMNS)
         for model in each["models"]:
-            add_row(models, *_cells(each, model))
+            models.add_row(*_cells(each, model))
         whole.add_row(models)
         whole.add_row("")
     return whole

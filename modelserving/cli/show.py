@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from modelserving.cli.fitting import FittingTable
 from modelserving.cli.options import BOOTSTRAP_SERVERS, TOPICS
 from modelserving.cli.policy_table import policies_table
 from modelserving.cli.tables import events_table, models_table, stats_table
@@ -97,7 +98,7 @@ def _show(
     topics: Topics,
     question: Callable[[Any], list[bytes]],
     name: str,
-    table: Callable[[Any], Table],
+    table: Callable[[Any], Table | FittingTable],
     *,
     watch: bool,
     as_json: bool,

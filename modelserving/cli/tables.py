@@ -6,28 +6,36 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
-from modelserving.cli.text import printable
+from modelserving.cli.fitting import Column, FittingTable
 
 _SHORT_SHA = 12
 
 
-def stats_table(stats: Iterable[Mapping[str, Any]]) -> Table:
+def stats_table(stats: Iterable[Mapping[str, Any]]) -> FittingTable:
     """What was served, a row for each data type and model version."""
-    table = new_table(
-        ("data type", "model", "version", "type", "since", "served", "per s", "errors", "rejected", "p50 ms", "p99 ms")
+    table = FittingTable(
+        (
+            Column("data type", 0),
+            Column("model", 1),
+            Column("version", 2),
+            Column("type", 12),
+            Column("since", 10, "date"),
+            Column("served", 3, "number"),
+            Column("per s", 4, "number"),
+            Column("errors", 9, "number"),
+            Column("rejected", 6),
+            Column("p50 ms", 8, "number"),
+            Column("p99 ms", 5, "number"),
+            Column("µs each", 11, "number"),
+            Column("drift", 7),
+        )
     )
-    table.add_column("µs each", justify="right")
-    table.add_column("drift")
     for each in stats:
         latency, recent, drift = each["latency_ms"], each["recent"], each["drift"]
         asked = bool(each["name"])
         rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(each["rejected"].items()))
         shift = max([drift["score_psi"], *drift["feature_psi"].values()])
-        add_row(
-            table,
+        table.add_row(
             each["data_type"] or "(unknown)",
             each["name"] if asked else "(none asked)",
             each["model_version"],
@@ -45,16 +53,25 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def models_table(data_types: Iterable[Mapping[str, Any]]) -> Table:
+def models_table(data_types: Iterable[Mapping[str, Any]]) -> FittingTable:
     """Every version that was seen, newest first, and which instances serve it."""
-    table = new_table(
-        ("data type", "model", "version", "sha256", "state", "at", "serving since", "instances", "engine")
+    table = FittingTable(
+        (
+            Column("data type", 0),
+            Column("model", 1),
+            Column("version", 2),
+            Column("sha256", 8),
+            Column("state", 3),
+            Column("at", 7, "date"),
+            Column("serving since", 5, "date"),
+            Column("instances", 4),
+            Column("engine", 9),
+            Column("why", 6),
+        )
     )
-    table.add_column("why")
     for data_type in data_types:
         for version in data_type["versions"]:
-            add_row(
-                table,
+            table.add_row(
                 data_type["data_type"],
                 version["name"],
                 version["version"],
@@ -71,12 +88,21 @@ def models_table(data_types: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def events_table(events: Iterable[Mapping[str, Any]]) -> Table:
+def events_table(events: Iterable[Mapping[str, Any]]) -> FittingTable:
     """What happened, newest first."""
-    table = new_table(("at", "event", "data type", "model", "version", "instance", "detail"))
+    table = FittingTable(
+        (
+            Column("at", 4, "date"),
+            Column("event", 0),
+            Column("data type", 1),
+            Column("model", 2),
+            Column("version", 3),
+            Column("instance", 6),
+            Column("detail", 5),
+        )
+    )
     for event in events:
-        add_row(
-            table,
+        table.add_row(
             _time(event["at_ms"]),
             event["kind"],
             event["data_type"],
@@ -86,23 +112,6 @@ def events_table(events: Iterable[Mapping[str, Any]]) -> Table:
             ": ".join(filter(None, (event["reason"], event["detail"]))),
         )
     return table
-
-
-_NUMBERS = ("served", "per s", "errors", "p50 ms", "p99 ms")
-
-
-def new_table(columns: Iterable[str], numbers: Iterable[str] = _NUMBERS) -> Table:
-    """A table with these columns, the `numbers` among them to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return table
-
-
-def add_row(table: Table, *cells: str) -> None:
-    """Add what others wrote, harmless."""
-    # As text, which knows no markup.
-    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def _time(milliseconds: int | None) -> str:
