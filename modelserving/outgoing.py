@@ -10,7 +10,17 @@ import pyarrow as pa
 
 from modelserving.arrow import byte_strings
 
-Role = Literal["results", "rejected-records", "rejected-models", "model-events", "serving-stats", "stats-deltas"]
+Role = Literal[
+    "results",
+    "rejected-records",
+    "rejected-models",
+    "model-events",
+    "serving-stats",
+    "stats-deltas",
+    "speculative-control",
+    "decisions",
+    "late-answers",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,18 +90,58 @@ class Topics:
         return f"{self.prefix}serving-stats"
 
     @property
+    def speculative_control(self) -> str:
+        """Policies of speculative serving; one partition, for their order matters."""
+        return f"{self.prefix}speculative-control"
+
+    @property
+    def decisions(self) -> str:
+        """What was decided for each record."""
+        return f"{self.prefix}decisions"
+
+    @property
+    def late_answers(self) -> str:
+        """Answers of models for records that had been decided."""
+        return f"{self.prefix}late-answers"
+
+    @property
     def written(self) -> tuple[str, ...]:
-        """Those that the job writes."""
-        return self.results, self.rejected_records, self.rejected_models, self.model_events, self.serving_stats
+        """Those that the serving job writes."""
+        return self.results, *self._told
+
+    @property
+    def written_speculative(self) -> tuple[str, ...]:
+        """Those that the speculative job writes."""
+        return self.decisions, self.late_answers, self.speculative_control, *self._told
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The seven that the serving job needs."""
+        return self.models, self.records, *self.written
+
+    @property
+    def speculative(self) -> tuple[str, ...]:
+        """The nine that the speculative job needs."""
+        return self.models, self.records, *self.written_speculative
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All seven."""
-        return self.models, self.records, *self.written
+        """All ten."""
+        return *self.serving, self.speculative_control, self.decisions, self.late_answers
+
+    @property
+    def single(self) -> tuple[str, ...]:
+        """Those with one partition."""
+        return self.models, self.speculative_control
+
+    @property
+    def _told(self) -> tuple[str, ...]:
+        """Those that both jobs write."""
+        return self.rejected_records, self.rejected_models, self.model_events, self.serving_stats
 
 
 def create(bootstrap_servers: str, topics: Topics, partitions: int) -> None:
-    """Create the topics that do not exist, `models` with one partition, the others with `partitions` of them.
+    """Create the topics that do not exist, those whose order matters with one partition, the others with `partitions`.
 
     Topics that exist are left as they are.
 
@@ -117,24 +157,31 @@ def create(bootstrap_servers: str, topics: Topics, partitions: int) -> None:
                 admin.wait_for_topics([name])  # somebody else was quicker
 
 
-def check(bootstrap_servers: str, topics: Topics) -> None:
-    """Make sure that the topics are there and that `models` has one partition.
+def check(bootstrap_servers: str, topics: Topics, needed: Sequence[str] | None = None) -> None:
+    """Make sure that the topics are there, and that those whose order matters have one partition.
+
+    Args:
+        bootstrap_servers: the broker's.
+        topics: all of them.
+        needed: those of them that must be there; None: those of the serving job.
 
     Raises:
         BrokerError: the broker cannot be reached, or a topic is missing or has the wrong form.
     """
     counts = partition_counts(bootstrap_servers)
-    missing = [name for name in topics.names if name not in counts]
+    needed = topics.serving if needed is None else needed
+    missing = [name for name in needed if name not in counts]
     if missing:
         raise BrokerError(
             f"no topic {', '.join(missing)} at {bootstrap_servers}: create what is missing "
             "(`modelserving local up` does on a local broker), or correct --topic-prefix"
         )
-    if counts[topics.models] != 1:
-        raise BrokerError(
-            f"topic {topics.models} has {counts[topics.models]} partitions, which leaves the order of models open: "
-            "create it anew with one"
-        )
+    for name, content in ((topics.models, "models"), (topics.speculative_control, "policies")):
+        if name in needed and counts[name] != 1:
+            raise BrokerError(
+                f"topic {name} has {counts[name]} partitions, which leaves the order of {content} open: "
+                "create it anew with one"
+            )
 
 
 def partition_counts(bootstrap_servers: str) -> dict[str, int]:
@@ -182,8 +229,8 @@ def _specification(name: str, topics: Topics, partitions: int) -> dict[str, Any]
         "cleanup.policy": "delete",
         "max.message.bytes": str(MAX_REJECTED_BYTES if rejected else MAX_BATCH_BYTES),
     }
-    if name in (topics.models, topics.model_events):
+    if name in (*topics.single, topics.model_events):
         configuration |= {"retention.ms": "-1", "retention.bytes": "-1"}
     if name == topics.serving_stats:
         configuration |= _COMPACTED
-    return {"num_partitions": 1 if name == topics.models else partitions, "configs": configuration}
+    return {"num_partitions": 1 if name in topics.single else partitions, "configs": configuration}

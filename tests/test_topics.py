@@ -25,8 +25,11 @@ def test_models_have_one_partition_and_the_others_as_many_as_asked(broker: Local
         topics.rejected_models: PARTITIONS,
         topics.model_events: PARTITIONS,
         topics.serving_stats: PARTITIONS,
+        topics.speculative_control: 1,
+        topics.decisions: PARTITIONS,
+        topics.late_answers: PARTITIONS,
     }
-    topics_module.check(broker.bootstrap_servers, topics)
+    topics_module.check(broker.bootstrap_servers, topics, topics.names)
 
 
 def test_existing_topics_are_left_as_they_are(broker: LocalBroker, topics: Topics) -> None:
@@ -41,12 +44,21 @@ def test_what_is_missing_is_named(broker: LocalBroker, topics: Topics) -> None:
         topics_module.check(broker.bootstrap_servers, topics)
 
 
-def test_models_with_more_than_one_partition_are_refused(broker: LocalBroker, topics: Topics) -> None:
+def test_a_job_needs_its_own_topics_alone(broker: LocalBroker, topics: Topics) -> None:
     with topics_module.admin_client(broker.bootstrap_servers) as admin:
-        admin.create_partitions({topics.models: 2})
-        admin.wait_for_topics([topics.models])
-    with pytest.raises(BrokerError, match=f"topic {topics.models} has 2 partitions"):
-        topics_module.check(broker.bootstrap_servers, topics)
+        admin.delete_topics([topics.decisions])
+    topics_module.check(broker.bootstrap_servers, topics)
+    with pytest.raises(BrokerError, match=f"no topic {topics.decisions} at "):
+        topics_module.check(broker.bootstrap_servers, topics, topics.speculative)
+
+
+@pytest.mark.parametrize("name", ["models", "speculative-control"])
+def test_more_than_one_partition_is_refused_where_order_matters(broker: LocalBroker, topics: Topics, name: str) -> None:
+    with topics_module.admin_client(broker.bootstrap_servers) as admin:
+        admin.create_partitions({topics.prefix + name: 2})
+        admin.wait_for_topics([topics.prefix + name])
+    with pytest.raises(BrokerError, match=f"topic {topics.prefix}{name} has 2 partitions"):
+        topics_module.check(broker.bootstrap_servers, topics, topics.speculative)
 
 
 def test_largest_message_passes(broker: LocalBroker, topics: Topics) -> None:

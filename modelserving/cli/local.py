@@ -45,7 +45,7 @@ def local() -> None:
     type=click.IntRange(min=1),
     default=4,
     show_default=True,
-    help="Partitions of a topic that is created now; the topic of models always has one.",
+    help="Partitions of a topic that is created now; `models` and `speculative-control` always have one.",
 )
 @TOPICS
 def up(directory: Path, port: int, partitions: int, topics: Topics) -> None:
@@ -53,7 +53,7 @@ def up(directory: Path, port: int, partitions: int, topics: Topics) -> None:
     broker = LocalBroker(directory, port)
     broker.start()
     topics_module.create(broker.bootstrap_servers, topics, partitions)
-    topics_module.check(broker.bootstrap_servers, topics)
+    topics_module.check(broker.bootstrap_servers, topics, topics.names)
     click.echo(f"broker at {broker.bootstrap_servers}, pid {broker.pid}, folder {directory}")
 
 

@@ -29,8 +29,10 @@ def test_up_status_down(tmp_path: Path) -> None:
         assert again.stdout == first_line
         status = local("status", "--dir", tmp_path)
         assert status.stdout == (
-            f"{first_line}  a-model-events: 3 partitions\n  a-models: 1 partition\n  a-records: 3 partitions\n"
+            f"{first_line}  a-decisions: 3 partitions\n  a-late-answers: 3 partitions\n"
+            "  a-model-events: 3 partitions\n  a-models: 1 partition\n  a-records: 3 partitions\n"
             "  a-rejected-models: 3 partitions\n  a-rejected-records: 3 partitions\n  a-results: 3 partitions\n"
+            "  a-serving-stats: 3 partitions\n  a-speculative-control: 1 partition\n"
         )
         wrong = local("down", "--dir", tmp_path, "--port", port + 1)
         assert (wrong.exit_code, LocalBroker(tmp_path, port).pid) == (1, pid)
