@@ -236,3 +236,23 @@ def data_type_of(message: bytes | None) -> str:
         return descriptors.parse(message).dataType
     except ModelRejected:
         return ""
+
+
+def model_of(message: bytes | None) -> tuple[str, str]:
+    """The data type and the name of the model that a message of the model log is about; both empty as above."""
+    try:
+        descriptor = descriptors.parse(message)
+    except ModelRejected:
+        return "", ""
+    return descriptor.dataType, descriptor.name
+
+
+def key_of(data_type: str, name: str) -> str:
+    """The key of a model where several of a data type serve."""
+    return f"{data_type}\0{name}"  # no name has such a character
+
+
+def names_of(key: str) -> tuple[str, str]:
+    """The data type and the name that a key is of; without name if it is that of a data type."""
+    data_type, _, name = key.partition("\0")
+    return data_type, name

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from modelserving import model_log
+from modelserving import single_log
 from modelserving.admission import Admission
 from modelserving.errors import BrokerError
 from modelserving.local.broker import LocalBroker, free_port
@@ -222,6 +222,6 @@ def test_threads_share_one_read(
 
 
 def test_no_broker(topics: Topics, judge: Admission, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_log, "READ_TIMEOUT_MS", 1_000)
+    monkeypatch.setattr(single_log, "READ_TIMEOUT_MS", 1_000)
     with pytest.raises(BrokerError, match=topics.models):
         newest_models(f"127.0.0.1:{free_port()}", topics.models, judge)

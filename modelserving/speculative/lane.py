@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -78,6 +78,12 @@ class LaneCounts:
     given_up: int = 0
     """The model did not return."""
 
+    def __add__(self, other: LaneCounts) -> LaneCounts:
+        return LaneCounts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    def __sub__(self, other: LaneCounts) -> LaneCounts:
+        return LaneCounts(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(self)))
+
 
 @dataclass(slots=True, eq=False)
 class _Run:
@@ -124,6 +130,7 @@ class Lane:
         self._running: _Run | None = None
         self._answers: deque[Answered] = deque()
         self._ready = False
+        self._fault = ""
         self._closed = False
         # A daemon: a model that never returns must not keep the process.
         self._thread = threading.Thread(target=self._work, name=f"lane-{name}", daemon=True)
@@ -133,6 +140,11 @@ class Lane:
     def is_ready(self) -> bool:
         """Whether the model was loaded; until it is, tasks wait."""
         return self._ready
+
+    @property
+    def fault(self) -> str:
+        """Why the model could not be loaded, or empty; what asks it tries again."""
+        return "" if self._ready else self._fault
 
     @property
     def is_idle(self) -> bool:
@@ -229,6 +241,7 @@ class Lane:
             self._ready = True
         except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
             log.error("the model %r cannot be prepared: %.500s", self.name, error)
+            self._fault = f"{error}" or type(error).__name__
         while (run := self._next()) is not None:
             within_s = (run.task.deadline_us - run.started_us) / 1e6
             try:

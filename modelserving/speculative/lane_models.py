@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -60,6 +61,39 @@ class InThread:
         close = getattr(self._model, "close", None)
         if close is not None:
             close()
+
+
+class MadeInThread:
+    """A model that is made, and then answers, in the thread of its lane.
+
+    Args:
+        make: makes the servable or the function that scores a batch.
+    """
+
+    def __init__(self, make: Callable[[], Servable | Score]) -> None:
+        self._make = make
+        self._model: InThread | None = None
+
+    def prepare(self) -> None:
+        """Make it."""
+        self._made()
+
+    def answer(self, batch: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
+        """The votes on a batch; a model that could not be made is tried again."""
+        return self._made().answer(batch, within_s)
+
+    def interrupt(self, final: bool) -> None:
+        """A thread cannot be ended."""
+
+    def close(self) -> None:
+        """Close the servable."""
+        if self._model is not None:
+            self._model.close()
+
+    def _made(self) -> InThread:
+        if self._model is None:
+            self._model = InThread(self._make())
+        return self._model
 
 
 def score_of(model: Any) -> Score:

@@ -19,6 +19,11 @@ SCHEMA = 1
 
 def encode_request(request: Request) -> bytes:
     """All that is needed to go on, but for the records themselves."""
+    return request_message(request).SerializeToString()
+
+
+def request_message(request: Request) -> RequestState:
+    """The message that `encode_request` encodes."""
     ballot = request.ballot
     return RequestState(
         schema=SCHEMA,
@@ -34,20 +39,25 @@ def encode_request(request: Request) -> bytes:
         labels=request.labels.astype("<i4").tobytes(),
         label_names=ballot.label_names,
         decided_us=request.decided_us.astype("<i8").tobytes(),
-    ).SerializeToString()
+    )
 
 
 def decode_request(encoded: bytes, deciders: Mapping[str, Decider]) -> Request:
-    """What `encode_request` was given; what was decided stays decided.
+    """What `encode_request` was given; what was decided stays decided. See `request_of`."""
+    return request_of(RequestState.FromString(encoded), deciders)
+
+
+def request_of(state: RequestState, deciders: Mapping[str, Decider]) -> Request:
+    """The request of a message of `request_message`; what was decided stays decided.
 
     Args:
+        state: the message.
         deciders: by import path, those that policies may name.
 
     Raises:
         ValueError: it is of a later release.
         ConfigurationError: it names a decider that is not there.
     """
-    state = RequestState.FromString(encoded)
     if state.schema > SCHEMA:
         raise ValueError(f"a request of schema {state.schema} was written by a later release than this")
     policy = policy_of(state.policy, deciders)

@@ -16,6 +16,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WRONG_TYPE: _ClassVar[Reason]
     INVALID_VALUE: _ClassVar[Reason]
     MODEL_FAILED: _ClassVar[Reason]
+    NO_POLICY: _ClassVar[Reason]
     CONFLICT: _ClassVar[Reason]
     OVERSIZE: _ClassVar[Reason]
     UNLOADABLE: _ClassVar[Reason]
@@ -37,6 +38,11 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REPLACED: _ClassVar[EventKind]
     RETIRED: _ClassVar[EventKind]
     DRIFT: _ClassVar[EventKind]
+    POLICY_CHANGED: _ClassVar[EventKind]
+    POLICY_REFUSED: _ClassVar[EventKind]
+    PROMOTED: _ClassVar[EventKind]
+    ROLLED_BACK: _ClassVar[EventKind]
+    ROLLOUT_JUDGED: _ClassVar[EventKind]
 REASON_UNSPECIFIED: Reason
 MALFORMED: Reason
 UNKNOWN_DATA_TYPE: Reason
@@ -45,6 +51,7 @@ MISSING_FEATURE: Reason
 WRONG_TYPE: Reason
 INVALID_VALUE: Reason
 MODEL_FAILED: Reason
+NO_POLICY: Reason
 CONFLICT: Reason
 OVERSIZE: Reason
 UNLOADABLE: Reason
@@ -63,6 +70,11 @@ SERVING: EventKind
 REPLACED: EventKind
 RETIRED: EventKind
 DRIFT: EventKind
+POLICY_CHANGED: EventKind
+POLICY_REFUSED: EventKind
+PROMOTED: EventKind
+ROLLED_BACK: EventKind
+ROLLOUT_JUDGED: EventKind
 
 class LogPosition(_message.Message):
     __slots__ = ("topic", "partition", "offset", "timestamp_ms")

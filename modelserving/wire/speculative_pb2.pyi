@@ -84,7 +84,7 @@ OWN_DECIDER: Why
 DECIDER_FAILED: Why
 
 class SpeculativeControl(_message.Message):
-    __slots__ = ("datatype", "tmout", "models", "rule", "quorum", "tolerance", "average", "quality_by", "weights", "metric", "default_number", "default_label", "decider", "challengers", "shadow", "canary", "limits", "action", "previous")
+    __slots__ = ("datatype", "tmout", "models", "rule", "quorum", "tolerance", "average", "quality_by", "weights", "metric", "default_number", "default_label", "decider", "challengers", "shadow", "canary", "limits", "action", "previous", "policy_offset")
     DATATYPE_FIELD_NUMBER: _ClassVar[int]
     TMOUT_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class SpeculativeControl(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_OFFSET_FIELD_NUMBER: _ClassVar[int]
     datatype: str
     tmout: int
     models: _containers.RepeatedScalarFieldContainer[str]
@@ -123,7 +124,8 @@ class SpeculativeControl(_message.Message):
     limits: RolloutLimits
     action: RolloutAction
     previous: str
-    def __init__(self, datatype: _Optional[str] = ..., tmout: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., rule: _Optional[_Union[Rule, str]] = ..., quorum: _Optional[int] = ..., tolerance: _Optional[float] = ..., average: _Optional[_Union[Average, str]] = ..., quality_by: _Optional[_Union[QualityBy, str]] = ..., weights: _Optional[_Iterable[float]] = ..., metric: _Optional[str] = ..., default_number: _Optional[float] = ..., default_label: _Optional[str] = ..., decider: _Optional[str] = ..., challengers: _Optional[_Iterable[str]] = ..., shadow: _Optional[float] = ..., canary: _Optional[float] = ..., limits: _Optional[_Union[RolloutLimits, _Mapping]] = ..., action: _Optional[_Union[RolloutAction, str]] = ..., previous: _Optional[str] = ...) -> None: ...
+    policy_offset: int
+    def __init__(self, datatype: _Optional[str] = ..., tmout: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., rule: _Optional[_Union[Rule, str]] = ..., quorum: _Optional[int] = ..., tolerance: _Optional[float] = ..., average: _Optional[_Union[Average, str]] = ..., quality_by: _Optional[_Union[QualityBy, str]] = ..., weights: _Optional[_Iterable[float]] = ..., metric: _Optional[str] = ..., default_number: _Optional[float] = ..., default_label: _Optional[str] = ..., decider: _Optional[str] = ..., challengers: _Optional[_Iterable[str]] = ..., shadow: _Optional[float] = ..., canary: _Optional[float] = ..., limits: _Optional[_Union[RolloutLimits, _Mapping]] = ..., action: _Optional[_Union[RolloutAction, str]] = ..., previous: _Optional[str] = ..., policy_offset: _Optional[int] = ...) -> None: ...
 
 class RolloutLimits(_message.Message):
     __slots__ = ("window_ms", "least_records", "errors", "disagreement", "latency_ms", "slow", "promote", "roll_back")
@@ -265,26 +267,6 @@ class RolloutState(_message.Message):
     slots: _containers.RepeatedCompositeFieldContainer[RolloutCounts]
     def __init__(self, schema: _Optional[int] = ..., since_ms: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[RolloutCounts, _Mapping]]] = ...) -> None: ...
 
-class RolloutEvent(_message.Message):
-    __slots__ = ("data_type", "action", "automatic", "champion", "challenger", "detail", "counts", "at_ms")
-    DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
-    ACTION_FIELD_NUMBER: _ClassVar[int]
-    AUTOMATIC_FIELD_NUMBER: _ClassVar[int]
-    CHAMPION_FIELD_NUMBER: _ClassVar[int]
-    CHALLENGER_FIELD_NUMBER: _ClassVar[int]
-    DETAIL_FIELD_NUMBER: _ClassVar[int]
-    COUNTS_FIELD_NUMBER: _ClassVar[int]
-    AT_MS_FIELD_NUMBER: _ClassVar[int]
-    data_type: str
-    action: RolloutAction
-    automatic: bool
-    champion: str
-    challenger: str
-    detail: str
-    counts: RolloutCounts
-    at_ms: int
-    def __init__(self, data_type: _Optional[str] = ..., action: _Optional[_Union[RolloutAction, str]] = ..., automatic: bool = ..., champion: _Optional[str] = ..., challenger: _Optional[str] = ..., detail: _Optional[str] = ..., counts: _Optional[_Union[RolloutCounts, _Mapping]] = ..., at_ms: _Optional[int] = ...) -> None: ...
-
 class ModelVotes(_message.Message):
     __slots__ = ("schema", "request", "model", "model_version", "model_sha256", "rows", "states", "numbers", "classes", "label_index", "outputs", "confidence", "metrics", "failures", "detail", "taken_us", "score_us")
     class MetricsEntry(_message.Message):
@@ -369,3 +351,76 @@ class RequestState(_message.Message):
     label_names: _containers.RepeatedScalarFieldContainer[str]
     decided_us: bytes
     def __init__(self, schema: _Optional[int] = ..., policy: _Optional[_Union[SpeculativeControl, _Mapping]] = ..., received_us: _Optional[int] = ..., rows: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., asked: _Optional[bytes] = ..., voting: _Optional[bytes] = ..., votes: _Optional[_Iterable[_Union[ModelVotes, _Mapping]]] = ..., why: _Optional[bytes] = ..., numbers: _Optional[bytes] = ..., labels: _Optional[bytes] = ..., label_names: _Optional[_Iterable[str]] = ..., decided_us: _Optional[bytes] = ...) -> None: ...
+
+class HeldPolicy(_message.Message):
+    __slots__ = ("schema", "offset", "policy", "lanes")
+    class LanesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    LANES_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    offset: int
+    policy: SpeculativeControl
+    lanes: _containers.ScalarMap[str, int]
+    def __init__(self, schema: _Optional[int] = ..., offset: _Optional[int] = ..., policy: _Optional[_Union[SpeculativeControl, _Mapping]] = ..., lanes: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class RequestOpening(_message.Message):
+    __slots__ = ("schema", "request", "records", "policy_offset")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    request: RequestState
+    records: bytes
+    policy_offset: int
+    def __init__(self, schema: _Optional[int] = ..., request: _Optional[_Union[RequestState, _Mapping]] = ..., records: _Optional[bytes] = ..., policy_offset: _Optional[int] = ...) -> None: ...
+
+class LaneTask(_message.Message):
+    __slots__ = ("schema", "request", "data_type", "model", "rows", "batch", "deadline_us")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    request: str
+    data_type: str
+    model: str
+    rows: bytes
+    batch: bytes
+    deadline_us: int
+    def __init__(self, schema: _Optional[int] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., model: _Optional[str] = ..., rows: _Optional[bytes] = ..., batch: _Optional[bytes] = ..., deadline_us: _Optional[int] = ...) -> None: ...
+
+class RolloutSample(_message.Message):
+    __slots__ = ("schema", "policy", "policy_offset", "counts")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    POLICY_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    policy: SpeculativeControl
+    policy_offset: int
+    counts: RolloutCounts
+    def __init__(self, schema: _Optional[int] = ..., policy: _Optional[_Union[SpeculativeControl, _Mapping]] = ..., policy_offset: _Optional[int] = ..., counts: _Optional[_Union[RolloutCounts, _Mapping]] = ...) -> None: ...
+
+class RolloutWatch(_message.Message):
+    __slots__ = ("schema", "policy_offset", "window", "judged")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    POLICY_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    policy_offset: int
+    window: RolloutState
+    judged: bool
+    def __init__(self, schema: _Optional[int] = ..., policy_offset: _Optional[int] = ..., window: _Optional[_Union[RolloutState, _Mapping]] = ..., judged: bool = ...) -> None: ...

@@ -1,0 +1,226 @@
+"""The models of one lane: each with its own queue, thread or process, versions that follow each other, and events.
+
+A newer version is loaded beside the one that answers, and takes over once it is ready; the one before is closed once it
+is idle. A version that cannot be loaded leaves the last good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from modelserving.events import model_event
+from modelserving.servable import ModelVersion
+from modelserving.speculative.lane import Answered, Lane, LaneCounts, LaneLimits, Task, epoch_us
+from modelserving.speculative.lane_models import LaneModel
+from modelserving.speculative.votes import no_votes
+from modelserving.wire.model_pb2 import ModelDescriptor
+from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent
+from modelserving.wire.speculative_pb2 import VoteState
+from modelserving.wire.state_pb2 import AdmittedModel
+
+RETRY_AFTER_S = 30.0
+"""A version that could not be loaded while another one answers is tried again after so long."""
+
+Name = tuple[str, str]
+"""Data type and name of a model."""
+
+
+@dataclass(slots=True)
+class _Version:
+    """A version with its lane."""
+
+    descriptor: ModelDescriptor
+    """Without the model's bytes."""
+    offset: int
+    """On the model log."""
+    lane: Lane
+    failed: bool = False
+    """It cannot be loaded, and that was told."""
+
+
+@dataclass(slots=True)
+class _Model:
+    """A model: who answers, who comes, who leaves."""
+
+    wanted: Sequence[AdmittedModel]
+    """The version that is to answer, and the last good one."""
+    live: _Version | None = None
+    coming: _Version | None = None
+    leaving: list[_Version] = field(default_factory=list)
+    retry_us: int = 0
+    """When what could not be loaded is due again; 0: nothing is."""
+
+    @property
+    def versions(self) -> list[_Version]:
+        """All of them."""
+        return [version for version in (self.live, self.coming, *self.leaving) if version is not None]
+
+
+class LanePool:
+    """The models of one instance of a lane; used from one thread.
+
+    Args:
+        instance: its name in events.
+        topic: of models, for the positions in events.
+        make: makes what a lane asks of a model with its bytes; must return at once: the lane has it load.
+        limits: of each model's lane.
+        clock_us: epoch microseconds.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        topic: str,
+        make: Callable[[AdmittedModel], LaneModel],
+        limits: LaneLimits,
+        clock_us: Callable[[], int] = epoch_us,
+    ) -> None:
+        self._instance = instance
+        self._topic = topic
+        self._make = make
+        self._limits = limits
+        self._clock_us = clock_us
+        self._models: dict[Name, _Model] = {}
+        self._events: list[ModelEvent] = []
+        self._missing: list[Answered] = []
+        self._closed_ones = LaneCounts()
+        self._counted = LaneCounts()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is, or will be, something to poll for."""
+        models = self._models.values()
+        return bool(self._missing) or any(
+            (model.coming is not None and not model.coming.failed)
+            or any(not version.lane.is_idle for version in model.versions)
+            for model in models
+        )
+
+    def aspire(self, name: Name, wanted: Sequence[AdmittedModel]) -> None:
+        """Have a model answer, or no longer.
+
+        Args:
+            name: of the model.
+            wanted: the version that is to answer, then the last good one, with their bytes; none: it is not here.
+        """
+        model = self._models.setdefault(name, _Model(wanted))
+        model.wanted = wanted
+        if not wanted:
+            self._begin(model, None)
+            if model.live is not None:
+                self._tell(EventKind.REPLACED, model.live, "retired, or asked in another lane")
+                model.leaving.append(model.live)
+                model.live = None
+        elif model.live is not None and model.live.offset == wanted[0].offset:
+            self._begin(model, None)
+        elif model.coming is None or model.coming.offset != wanted[0].offset:
+            self._begin(model, wanted[0])
+
+    def offer(self, name: Name, task: Task) -> None:
+        """Have a model asked; what comes of it is polled for."""
+        model = self._models.get(name)
+        version = None if model is None else model.live or model.coming
+        if version is None:
+            detail = f"no model {name[1]!r} of data type {name[0]!r} is served; publish one"
+            self._missing.append(Answered(task.request, no_votes(name[1], task.rows, VoteState.NO_SUCH_MODEL, detail)))
+        else:
+            version.lane.offer(task)
+
+    def poll(self) -> list[Answered]:
+        """What came since the last call; what has been loaded takes over."""
+        found, self._missing = self._missing, []
+        for name, model in list(self._models.items()):
+            self._settle(model)
+            for version in model.versions:
+                found += version.lane.poll()
+            for version in [version for version in model.leaving if version.lane.is_idle]:
+                version.lane.close()
+                self._closed_ones += version.lane.counts
+                model.leaving.remove(version)
+            if not (model.wanted or model.versions):
+                del self._models[name]
+        return found
+
+    def take_events(self) -> list[ModelEvent]:
+        """What is to be told since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def take_counts(self) -> LaneCounts:
+        """What became of tasks since the last call."""
+        total = self._closed_ones
+        for model in self._models.values():
+            for version in model.versions:
+                total += version.lane.counts
+        news, self._counted = total - self._counted, total
+        return news
+
+    def close(self) -> None:
+        """Ask nothing more. Does not wait for models."""
+        for model in self._models.values():
+            for version in model.versions:
+                version.lane.close()
+        self._models.clear()
+
+    def _settle(self, model: _Model) -> None:
+        """Have what comes take over, if it is ready; or do without it, if it cannot be loaded."""
+        if model.retry_us and self._clock_us() >= model.retry_us:
+            self._begin(model, model.wanted[0])
+        coming = model.coming
+        if coming is None:
+            return
+        if coming.lane.is_ready:
+            if model.live is not None:
+                by = f"by {coming.descriptor.name!r} {coming.descriptor.version!r}"
+                self._tell(EventKind.REPLACED, model.live, by)
+                model.leaving.append(model.live)
+            model.live, model.coming = coming, None
+            self._tell(EventKind.SERVING, coming, "")
+        elif coming.lane.fault and not coming.failed:
+            coming.failed = True
+            self._tell(EventKind.LOAD_FAILED, coming, coming.lane.fault)
+            is_newest = coming.offset == model.wanted[0].offset
+            if is_newest and (model.live is not None or len(model.wanted) > 1):
+                retry_us = self._clock_us() + int(RETRY_AFTER_S * 1e6)
+                self._begin(model, model.wanted[1] if model.live is None else None)
+                model.retry_us = retry_us
+            # Else nothing else can answer: it says why it does not, and its lane goes on trying.
+
+    def _begin(self, model: _Model, admitted: AdmittedModel | None) -> None:
+        """Load a version, in place of one that is being loaded; None: load none."""
+        if model.coming is not None:
+            model.leaving.append(model.coming)
+        model.coming = None if admitted is None else self._load(admitted)
+        model.retry_us = 0
+
+    def _load(self, admitted: AdmittedModel) -> _Version:
+        descriptor = ModelDescriptor()
+        descriptor.CopyFrom(admitted.descriptor)
+        descriptor.ClearField("model")
+        loading = _Version(
+            descriptor,
+            admitted.offset,
+            Lane(
+                descriptor.name,
+                self._make(admitted),
+                ModelVersion(descriptor.name, descriptor.version, descriptor.sha256),
+                dict(descriptor.metrics),
+                limits=self._limits,
+                clock_us=self._clock_us,
+            ),
+        )
+        self._tell(EventKind.LOADING, loading, "")
+        return loading
+
+    def _tell(self, kind: EventKind, version: _Version, detail: str) -> None:
+        self._events.append(
+            model_event(
+                kind,
+                version.descriptor,
+                at_ms=self._clock_us() // 1000,
+                instance=self._instance,
+                position=LogPosition(topic=self._topic, offset=version.offset),
+                detail=detail,
+            )
+        )

@@ -1,0 +1,224 @@
+"""Requests from start to last vote: each record is decided once, whatever comes when, and across crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from modelserving.decoding import RAW_SCHEMA, TypedBatch
+from modelserving.speculative.collecting import Collected, Collector
+from modelserving.speculative.policies import Holding
+from modelserving.speculative.policy import Policy, RolloutLimits
+from modelserving.speculative.starting import Started, decode_task, start
+from modelserving.speculative.votes import ModelVotes, encode_votes, no_votes
+from modelserving.wire.speculative_pb2 import LateAnswer, RolloutSample, SpeculativeDecision, VoteState, Why
+from tests.speculative.cases import DEADLINE_US, MODELS, NOW_US, Clock, policy, said
+
+KEEP_S = 10.0
+ROWS = 3
+
+
+class Store(dict[str, bytes]):
+    """What is kept of one request."""
+
+    def put(self, name: str, value: bytes) -> None:
+        self[name] = value
+
+
+def records(rows: int = ROWS, keys: bool = True) -> pa.RecordBatch:
+    columns = [
+        pa.array([b"k%d" % row if keys else None for row in range(rows)], pa.binary()),
+        pa.array([b"v"] * rows, pa.binary()),
+        pa.array([3] * rows, pa.int32()),
+        pa.array(range(40, 40 + rows), pa.int64()),
+        pa.array([1000] * rows, pa.int64()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=RAW_SCHEMA)
+
+
+def typed(raw: pa.RecordBatch) -> TypedBatch:
+    columns = {"x": pa.array(np.arange(float(raw.num_rows)))}
+    columns |= {f"@{name}": raw.column(name) for name in RAW_SCHEMA.names}
+    return TypedBatch("wine", NOW_US, pa.RecordBatch.from_pydict(columns))
+
+
+def started(by: Policy | None = None, raw: pa.RecordBatch | None = None) -> Started:
+    by = by or policy()
+    lanes = {model: number % 2 for number, model in enumerate(by.ballot_models)}
+    return start(typed(raw or records()), Holding(by, 5, lanes))
+
+
+class Operator:
+    """A collector on one request's store; what left it, decoded."""
+
+    def __init__(self, of: Started) -> None:
+        self.clock, self.store, self.of = Clock(), Store(), of
+        self.decisions: list[SpeculativeDecision] = []
+        self.late: list[LateAnswer] = []
+        self.keys: list[bytes | None] = []
+        self.look_ms: int | None = None
+        self.sample: tuple[str, bytes] | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        self.collector = Collector("records", {}, KEEP_S, self.clock)
+
+    def open(self) -> None:
+        self._took(self.collector.open(self.of.request, self.of.opening, self.store))
+
+    def vote(self, *votes: ModelVotes) -> None:
+        for each in votes:
+            self._took(self.collector.vote(self.of.request, encode_votes(self.of.request, each), self.store))
+
+    def look(self) -> None:
+        """As the timer does that was asked for."""
+        assert self.look_ms is not None
+        self.clock.now_us = self.look_ms * 1000
+        self._took(self.collector.look(self.of.request, self.store))
+
+    def _took(self, collected: Collected) -> None:
+        self.look_ms = collected.look_ms
+        self.sample = collected.sample or self.sample
+        for outgoing in collected.outgoing:
+            for key, value in outgoing.messages:
+                if outgoing.role == "decisions":
+                    self.keys.append(key)
+                    self.decisions.append(SpeculativeDecision.FromString(value))
+                elif outgoing.role == "late-answers":
+                    self.late.append(LateAnswer.FromString(value))
+
+    @property
+    def answers(self) -> dict[int, float | None]:
+        """By offset; each record once."""
+        found = {each.record.offset: each.number if each.HasField("number") else None for each in self.decisions}
+        assert len(found) == len(self.decisions)
+        return found
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator(started())
+
+
+def all_rows(model: str, *numbers: float) -> ModelVotes:
+    return said(model, *(numbers or (1.0, 2.0, 3.0)))
+
+
+def test_start_asks_each_model_in_its_lane() -> None:
+    asked = started(policy("smart", "fast", challengers=["odd"], canary=0.5), records(200))
+    assert asked.request == "wine/3/40"
+    rows: dict[str, int] = {}
+    for lane, encoded in asked.tasks:
+        data_type, model, task = decode_task(encoded)
+        assert (data_type, task.request, task.deadline_us) == ("wine", "wine/3/40", DEADLINE_US)
+        assert lane == ["odd", "smart", "fast"].index(model) % 2
+        assert task.batch.schema.names == ["x"]
+        assert task.batch.column("x").to_pylist() == task.rows.astype(float).tolist()
+        rows[model] = len(task.rows)
+    assert rows["fast"] == 200
+    assert rows["odd"] + rows["smart"] == 200
+    assert rows["odd"] > 0 < rows["smart"]
+
+
+def test_records_without_a_key_are_routed_by_their_place() -> None:
+    half = policy("smart", challengers=["odd"], canary=0.5)
+    by_place, again = (started(half, records(200, keys=False)).tasks for _ in range(2))
+    assert by_place == again
+    assert [len(decode_task(task)[2].rows) for _, task in by_place] != [200]
+
+
+def test_decided_as_soon_as_the_most_trusted_has_answered(operator: Operator) -> None:
+    operator.open()
+    assert operator.look_ms == DEADLINE_US // 1000
+    operator.vote(said("smart", 1.0, 2.0, rows=[0, 1]))
+    assert operator.answers == {40: 1.0, 41: 2.0}
+    assert operator.look_ms == DEADLINE_US // 1000
+    operator.vote(said("smart", 3.0, rows=[2]))
+    assert operator.answers == {40: 1.0, 41: 2.0, 42: 3.0}
+    assert operator.keys == [b"k0", b"k1", b"k2"]
+    operator.vote(all_rows("middling"), all_rows("fast"))
+    assert operator.look_ms is None
+    assert not operator.store
+    assert len(operator.late) == 2 * ROWS
+
+
+def test_at_the_deadline_by_what_is_in(operator: Operator) -> None:
+    operator.open()
+    operator.vote(all_rows("fast", 7.0, 8.0, 9.0))
+    assert operator.decisions == []
+    operator.look()
+    assert operator.answers == {40: 7.0, 41: 8.0, 42: 9.0}
+    assert all(each.at_deadline and each.why == Why.DEADLINE for each in operator.decisions)
+    operator.clock.now_us += 30_000
+    operator.vote(all_rows("smart", 7.0, 0.0, 9.0))
+    assert [each.agrees for each in operator.late] == [True, False, True]
+    assert {each.after_deadline_us for each in operator.late} == {30_000}
+    operator.look()
+    assert operator.look_ms is None
+    assert not operator.store
+    operator.vote(all_rows("middling"))
+    assert len(operator.decisions) == len(operator.late) == ROWS
+    operator.look()
+    assert not operator.store
+
+
+def test_votes_ahead_of_their_request(operator: Operator) -> None:
+    operator.vote(all_rows("smart", 4.0, 5.0, 6.0))
+    assert operator.decisions == []
+    operator.open()
+    assert operator.answers == {40: 4.0, 41: 5.0, 42: 6.0}
+    operator.vote(all_rows("middling"), all_rows("fast"))
+    assert not operator.store
+
+
+@pytest.mark.parametrize("crashes", range(5))
+def test_a_crash_between_any_two_steps(operator: Operator, crashes: int) -> None:
+    """The store outlasts it; what was on its way does not."""
+    steps: list[Callable[[], None]] = [
+        operator.open,
+        lambda: operator.vote(said("smart", 1.0, rows=[1])),
+        lambda: operator.vote(all_rows("fast", 7.0, 8.0, 9.0)),
+        operator.look,
+        lambda: operator.vote(said("middling", 5.0, rows=[0])),
+    ]
+    for number, step in enumerate(steps):
+        step()
+        if number == crashes:
+            operator.restart()
+    while operator.look_ms is not None:
+        operator.look()
+    assert operator.answers == {40: 7.0, 41: 1.0, 42: 9.0}
+    assert len(operator.late) == 2
+    assert not operator.store
+
+
+def test_no_model_at_all_is_no_answer(operator: Operator) -> None:
+    operator.open()
+    rows = np.arange(ROWS, dtype=np.int32)
+    operator.vote(*(no_votes(model, rows, VoteState.NO_SUCH_MODEL, "publish one") for model in MODELS[:3]))
+    assert operator.answers == dict.fromkeys((40, 41, 42))
+    assert {each.why for each in operator.decisions} == {Why.NO_ANSWER}
+    assert {vote.detail for each in operator.decisions for vote in each.votes} == {"publish one"}
+    assert not operator.store
+
+
+def test_a_rollout_is_told_of_each_request_once_unless_a_crash_took_votes() -> None:
+    watched = policy("smart", challengers=["odd"], shadow=1.0, limits=RolloutLimits(1000, errors=0.1))
+    operator = Operator(started(watched))
+    operator.open()
+    operator.vote(all_rows("smart"), all_rows("odd", 1.0, 0.0, 3.0))
+    assert operator.sample is not None
+    data_type, encoded = operator.sample
+    sample = RolloutSample.FromString(encoded)
+    assert (data_type, sample.policy_offset, list(sample.policy.challengers)) == ("wine", 5, ["odd"])
+    assert (sample.counts.asked, sample.counts.errors, sample.counts.disagreed) == (ROWS, 0, 1)
+    crashed = Operator(started(watched))
+    crashed.open()
+    crashed.restart()
+    while crashed.look_ms is not None:
+        crashed.look()
+    assert len(crashed.decisions) == ROWS
+    assert crashed.sample is None
