@@ -89,6 +89,8 @@ def _parse(kind: type[Message], value: bytes | None) -> Message | None:
 
 
 def _json_line(what: str, record: Any) -> str:
+    if _is_forgotten(what, record):
+        return json.dumps({"forgotten": _names(record.key)})
     message = _parse(_kind(what, record)[0], record.value)
     if message is None:
         return json.dumps({"undecodable": (record.value or b"").hex()})
@@ -97,7 +99,18 @@ def _json_line(what: str, record: Any) -> str:
     )
 
 
+def _is_forgotten(what: str, record: Any) -> bool:
+    """Whether it says that a version's totals are kept no longer, but added up with others."""
+    return what == "serving-stats" and not record.value
+
+
+def _names(key: bytes | None) -> list[str]:
+    return (key or b"").decode("utf-8", "replace").split("\0")
+
+
 def _line(what: str, record: Any) -> str:
+    if _is_forgotten(what, record):
+        return f"{record.partition}@{record.offset}  {printable(' '.join(_names(record.key)))}  forgotten"
     kind, summary = _kind(what, record)
     message = _parse(kind, record.value)
     text = summary(message) if message is not None else f"not a {kind.__name__}: {_shortened(record.value or b'')}"

@@ -135,6 +135,13 @@ def test_policies_are_told_apart_from_versions(run: Run, broker: LocalBroker, to
     assert (first["served"], second["decided"], second["why"]) == ("7", "9", {"QUORUM": "8", "DEFAULT": "1"})
 
 
+def test_versions_that_are_forgotten(run: Run, broker: LocalBroker, topics: Topics) -> None:
+    produce(broker.bootstrap_servers, topics.serving_stats, [(b"wine\0tree\x001\0ab", None)], 0)
+    assert run("tail", "serving-stats", "--from-beginning", "--max", "1").stdout == "0@0  wine tree 1 ab  forgotten\n"
+    done = run("tail", "serving-stats", "--from-beginning", "--max", "1", "--json")
+    assert json.loads(done.stdout) == {"forgotten": ["wine", "tree", "1", "ab"]}
+
+
 def test_json_holds_everything(run: Run, broker: LocalBroker, topics: Topics) -> None:
     put(broker, topics.results, RESULT.SerializeToString(), b"\xff\xff")
     done = run("tail", "results", "--from-beginning", "--max", "2", "--json")
