@@ -101,8 +101,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _set_stuck(self, limit_s: float | None) -> None:
         if self._stuck is not None:
             self._stuck.cancel()
-        waiting = self.transport.get_write_buffer_size()
-        self._stuck = None if limit_s is None else self.loop.call_later(limit_s, self._end_if_stuck, waiting)
+        self._stuck = None
+        if limit_s is not None:
+            waiting = self.transport.get_write_buffer_size()
+            self._stuck = self.loop.call_later(limit_s, self._end_if_stuck, waiting)
 
     def _end_if_stuck(self, waiting: int) -> None:
         """End the connection if the client has taken nothing; `waiting`: bytes that it had to take."""
