@@ -49,6 +49,7 @@ def page(chromium: Chrome) -> Iterator[Page]:
     page.prefer("light")
     page.console()
     yield page
+    page.thaw_clock()
     chromium.get("about:blank")
     errors = [each for each in page.console() if not any(part in each for part in page.expected)]
     assert not errors

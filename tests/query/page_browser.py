@@ -17,8 +17,21 @@ class Page:
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
+        self._added: list[str] = []
         self.expected: list[str] = []
         """Parts of errors on the console that the test brings about."""
+
+    def freeze_clock(self) -> None:
+        """Pages that are opened from now on stay at one time: what is told of it does not grow old."""
+        source = {"source": "{ const at = Date.now(); Date.now = () => at; }"}
+        added = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
+        self._added.append(added["identifier"])
+
+    def thaw_clock(self) -> None:
+        """End that."""
+        for each in self._added:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": each})
+        self._added.clear()
 
     def open(self, url: str) -> None:
         """Open an address, and wait until the page shows what the service knows."""

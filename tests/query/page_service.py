@@ -8,8 +8,8 @@ import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
-from urllib.parse import urlsplit
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 import modelserving
 from tests.waiting import wait_until
@@ -32,6 +32,8 @@ class PageService:
         """If there is one, requests need it."""
         self.problem = ""
         """If there is one, the service is not ready."""
+        self.asked: list[str] = []
+        """Paths and queries of `/api/` that were asked for."""
         self._streams: list[queue.Queue[bytes | None]] = []
         service = self
 
@@ -76,6 +78,8 @@ class PageService:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer a request; called in a thread of its own."""
         path = urlsplit(request.path).path
+        if path.startswith("/api/"):
+            self.asked.append(request.path)
         if path == "/readyz":
             self._answer_if_ready(request, b"{}")
         elif not path.startswith("/api/"):
@@ -89,7 +93,14 @@ class PageService:
         elif path == "/api/stream" and not self.problem:
             self._stream(request)
         else:
-            self._answer_if_ready(request, json.dumps(self.answers.get(path)).encode())
+            self._answer_if_ready(request, json.dumps(self._answer_to(path)).encode())
+
+    def _answer_to(self, path: str) -> object:
+        of_type = path.removeprefix("/api/models/")
+        if of_type == path:
+            return self.answers.get(path)
+        models: Any = self.answers["/api/models"]
+        return next(each for each in models["data_types"] if each["data_type"] == unquote(of_type))
 
     def _answer_if_ready(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         if self.problem:

@@ -12,6 +12,7 @@ from tests.query.page_browser import LIMIT_S, Page
 from tests.query.page_service import PageService
 from tests.waiting import wait_until
 
+KNOWN = (("tree", "1", 20_000), ("forest", "2", 50_000))
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\u202egnp.exe'
 
 
@@ -54,9 +55,14 @@ def test_the_only_data_type_is_shown_at_once(page: Page, service: PageService) -
 
 
 def test_updates_arrive(page: Page, service: PageService) -> None:
+    page.freeze_clock()
+    at_ms = now_ms()
+    before = [stats("wine", name, version, served, 60_000) for name, version, served in KNOWN]
+    service.answers["/api/stats"] = {"at_ms": at_ms, "stats": before}
     page.open(f"{service.url}#type=wine")
-    service.push("stats", stats("wine", "forest", "2", 51_234))
-    service.push("stats", rejections("wine", {"MALFORMED": 75, "MISSING_FEATURE": 30}))
+    lately = {"updated_ms": at_ms - 2001}
+    service.push("stats", stats("wine", "forest", "2", 51_234) | lately)
+    service.push("stats", rejections("wine", {"MALFORMED": 75, "MISSING_FEATURE": 30}) | lately)
     wait_until(lambda: page.figure("Served in all") == "71,234", LIMIT_S)
     wait_until(lambda: page.figure("Served per second") == "1,000", LIMIT_S)
     wait_until(lambda: page.figure("Rejected per second") == "10", LIMIT_S)
@@ -65,6 +71,38 @@ def test_updates_arrive(page: Page, service: PageService) -> None:
     page.run("document.querySelector('#minutes').closest('details').open = true")
     page.wait_for("#minutes", "42 ms")
     assert page.count("#rates-chart canvas") == 1
+
+
+def test_it_is_said_what_a_figure_is_of(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    spans = """return Object.fromEntries([...document.querySelectorAll("#figures > div")]
+      .map((each) => [...each.children].map((part) => part.textContent)).map(([term, , span]) => [term, span]))"""
+    found = page.run(spans)
+    assert found["Latency p99"] == found["Served per second"] == "in the last seconds"
+    assert found["Score time p99"] == "since this version began"
+    assert found["Served in all"] == found["Rejected in all"] == "since the job began"
+
+
+def test_versions_that_were_added_up_are_not_counted_twice(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    wait_until(lambda: page.figure("Served in all") == "70,000", LIMIT_S)
+    forgotten = stats("wine", "tree", "1", 20_000)
+    service.push("stats", stats("wine", "(earlier versions)", "part 0", 20_000))
+    service.push("gone", {name: forgotten[name] for name in ("data_type", "name", "model_version", "model_sha256")})
+    page.wait_for("#scores-words", "Previous: none")
+    assert page.figure("Served in all") == "70,000"
+    assert "forest 2" in page.text("#scores-words")
+
+
+def test_of_a_change_only_its_data_type_is_asked_for(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    service.asked.clear()
+    for number in range(3):
+        service.push("model", event("LOADING", "wine", "net", str(number), 20 + number))
+    wait_until(lambda: "/api/models/wine" in service.asked, LIMIT_S)
+    service.push("model", event("SERVING", "colour", "net", "9", 30))
+    wait_until(lambda: "/api/models/colour" in service.asked, LIMIT_S)
+    assert "/api/models" not in service.asked
 
 
 def test_an_older_update_does_not_replace_a_newer_one(page: Page, service: PageService) -> None:

@@ -55,6 +55,38 @@ def test_a_stream_that_ends_or_is_silent_is_an_error(loaded: Page, body: str, me
     assert message in said
 
 
+SWAPS = """
+const { swaps } = await import("/static/swaps.js");
+const served = (at, instance, version) => ({
+  kind: "SERVING", at_ms: at, instance: `join ${instance}`, model_name: "m", model_version: version, model_sha256: "",
+});
+const view = (events) => ({ eventsOf: () => events, models: new Map() });
+const marked = (...events) => swaps(view(events), "wine").map((each) => [each.at, each.label]);
+"""
+
+
+@pytest.mark.parametrize(
+    ("events", "marks"),
+    [
+        ([(1, "1/2", "a"), (2, "2/2", "a"), (3, "1/2", "b"), (4, "2/2", "b")], [[1, "m a"], [3, "m b"]]),
+        ([(1, "1/2", "a"), (2, "1/2", "b"), (3, "2/2", "a"), (4, "2/2", "b")], [[1, "m a"], [2, "m b"]]),
+        (
+            [(1, "1/2", "a"), (2, "2/2", "a"), (3, "1/2", "b"), (4, "2/2", "a"), (5, "2/2", "b")],
+            [[1, "m a"], [3, "m b"]],
+        ),
+        (
+            [(1, "1/2", "a"), (2, "2/2", "a"), (3, "1/2", "b"), (4, "1/2", "a"), (5, "2/2", "b"), (6, "2/2", "a")],
+            [[1, "m a"], [3, "m b"], [4, "m a"]],
+        ),
+        ([(1, "1/2", "a"), (2, "1/2", "b"), (3, "1/4", "b"), (4, "1/4", "a")], [[1, "m a"], [2, "m b"], [4, "m a"]]),
+    ],
+    ids=["one after the other", "one starts late", "one restarts", "a rollback", "after a rescale"],
+)
+def test_a_swap_is_marked_once(loaded: Page, events: list[tuple[int, str, str]], marks: list[list[object]]) -> None:
+    told = ", ".join(f"served({at}, '{instance}', '{version}')" for at, instance, version in events)
+    assert loaded.run(f"{SWAPS} return marked({told})") == marks
+
+
 def test_a_swap_does_not_double_the_rate(loaded: Page) -> None:
     one_after_the_other = "add(T + 1000, 500); add(T + 2000 - 1, 500); return history.latest('wine', T + 2100).served"
     assert loaded.run(HISTORY + one_after_the_other) == pytest.approx(500, rel=0.01)

@@ -4,6 +4,8 @@ import { tick } from "./format.js";
 import { axis, colour, onColoursChanged } from "./theme.js";
 
 const HEIGHT = 200;
+/** Above the highest value, as a part of it: labels stand there. */
+const HEADROOM = 0.3;
 
 export class Chart {
   #host;
@@ -33,7 +35,7 @@ export class Chart {
       height: HEIGHT,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
-      scales: { x, y: { range: (plot, low, high) => [0, high > 0 ? uPlot.rangeNum(0, high, 0.1, true)[1] : 1] } },
+      scales: { x, y: { range: (plot, low, high) => [0, high > 0 ? uPlot.rangeNum(0, high, HEADROOM, true)[1] : 1] } },
       axes: [axis({ size: 28, values: xLabels }), axis({ size: 56, values: (plot, splits) => splits.map(tick) })],
       series: [
         {},

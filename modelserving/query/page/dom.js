@@ -52,18 +52,18 @@ function newCell(at) {
   return cell;
 }
 
-/** Show `[[term, figure], …]`. */
+/** Show `[[term, figure, what it is of], …]`; the last may be left out. */
 export function fillFigures(list, figures) {
   while (list.children.length > figures.length) list.lastElementChild.remove();
-  figures.forEach(([term, figure], at) => {
+  figures.forEach(([term, figure, span = ""], at) => {
     const pair = list.children[at] ?? list.appendChild(newPair());
-    setText(pair.children[0], term);
-    setText(pair.children[1], figure);
+    [term, figure, span].forEach((text, part) => setText(pair.children[part], text));
   });
 }
 
 function newPair() {
   const pair = document.createElement("div");
-  pair.append(document.createElement("dt"), document.createElement("dd"));
+  pair.append(...["dt", "dd", "dd"].map((each) => document.createElement(each)));
+  pair.lastElementChild.className = "span";
   return pair;
 }

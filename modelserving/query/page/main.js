@@ -26,6 +26,8 @@ const STATES = {
 };
 
 const READINESS_MS = 5000;
+/** Data types whose models are asked for one by one; of more, all are. */
+const MOST_RELOADED = 10;
 const EVENTS = "api/events?limit=100";
 const REJECTED = "api/rejected?limit=50";
 
@@ -63,18 +65,27 @@ const reload = (path, take) =>
     },
     () => {},
   );
-const reloadModels = throttled(() => reload("api/models", (answer) => view.takeModels(answer)), 3000);
+const changed = new Set(); // data types
+const reloadModels = throttled(() => {
+  const names = [...changed];
+  changed.clear();
+  if (names.length > MOST_RELOADED) reload("api/models", (answer) => view.takeModels(answer));
+  else names.forEach((name) => reload(`api/models/${encodeURIComponent(name)}`, (answer) => view.takeModelsOf(answer)));
+}, 3000);
 const reloadRejected = throttled(() => reload(REJECTED, (answer) => view.takeRejected(answer)), 3000);
 
 /** What is needed of the chosen data type alone. */
 function loadChosen() {
   const dataType = chosen();
   if (dataType === null) return;
-  reload(`${EVENTS}&data_type=${encodeURIComponent(dataType)}`, (answer) => view.takeEventsOf(dataType, answer));
+  const ofType = `&data_type=${encodeURIComponent(dataType)}`;
+  reload(EVENTS + ofType, (answer) => view.takeEventsOf(dataType, answer));
+  reload(REJECTED + ofType, (answer) => view.takeRejectedOf(dataType, answer));
 }
 
 function received(name, data) {
   if (name === "stats") takeStats(data);
+  if (name === "gone") view.forgetStats(data);
   if (name === "model") takeEvent(data);
   if (name === "rejected") {
     view.takeSample(data);
@@ -89,6 +100,7 @@ function takeEvent(event) {
   if (event.kind === "SERVING" && last && last.key !== before?.key && [null, event.data_type].includes(chosen())) {
     announce(`${event.data_type}: ${last.label} took over at ${clock(last.at)}`);
   }
+  changed.add(event.data_type);
   reloadModels();
   soon();
 }

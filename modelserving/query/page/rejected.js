@@ -7,12 +7,11 @@ const MOST_CHARACTERS = 120;
 
 /** @param {string | null} dataType null: all */
 export function showRejected(view, dataType, now) {
-  const { models, sample } = view.rejected;
+  const { models } = view.rejected;
   const dataTypes = dataType === null ? view.dataTypes() : [dataType];
   fillTable("record-reasons", reasonRows([...view.rejectedByReason(dataTypes)]));
   fillTable("model-reasons", reasonRows(Object.entries(models.by_reason)));
-  const rows = sample.filter((each) => dataType === null || each.data_type === dataType);
-  fillTable("sample", rows.map((each) => sampleRow(each, now)));
+  fillTable("sample", view.sampleOf(dataType).map((each) => sampleRow(each, now)));
 }
 
 const reasonRows = (reasons) =>

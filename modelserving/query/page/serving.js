@@ -10,6 +10,11 @@ const total = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const rate = (number) => (number === undefined ? "0" : measure(number));
 const milliseconds = (number) => (number == null ? NONE : `${measure(number)} ms`);
 
+/** What a figure is of. */
+const LATELY = "in the last seconds";
+const OF_VERSION = "since this version began";
+const OF_ALL = "since the job began";
+
 /** Of one data type. */
 export function showFigures(view, history, dataType, now) {
   const stats = view.statsOf(dataType);
@@ -17,15 +22,15 @@ export function showFigures(view, history, dataType, now) {
   const { current } = view.currentAndPrevious(dataType);
   const lastServed = Math.max(0, ...stats.map((each) => each.last_served_ms));
   fillFigures(byId("figures"), [
-    ["Served per second", rate(latest?.served)],
-    ["Rejected per second", rate(latest?.rejected)],
-    ["Latency p50", milliseconds(latest?.p50)],
-    ["Latency p99", milliseconds(latest?.p99)],
-    ["Score time p50", quantile(current?.score_time_us, "p50", "µs")],
-    ["Score time p99", quantile(current?.score_time_us, "p99", "µs")],
-    ["Served in all", count(total(stats.map((each) => each.served)))],
-    ["Errors of models", count(total(stats.map((each) => each.errors)))],
-    ["Rejected in all", count(total([...view.rejectedByReason([dataType]).values()]))],
+    ["Served per second", rate(latest?.served), LATELY],
+    ["Rejected per second", rate(latest?.rejected), LATELY],
+    ["Latency p50", milliseconds(latest?.p50), LATELY],
+    ["Latency p99", milliseconds(latest?.p99), LATELY],
+    ["Score time p50", quantile(current?.score_time_us, "p50", "µs"), OF_VERSION],
+    ["Score time p99", quantile(current?.score_time_us, "p99", "µs"), OF_VERSION],
+    ["Served in all", count(total(stats.map((each) => each.served))), OF_ALL],
+    ["Errors of models", count(total(stats.map((each) => each.errors))), OF_ALL],
+    ["Rejected in all", count(total([...view.rejectedByReason([dataType]).values()])), OF_ALL],
     ["Last score", ago(lastServed, now)],
   ]);
 }
@@ -38,11 +43,11 @@ export function showTotals(view, history, now) {
   fillFigures(byId("figures"), [
     ["Data types", count(names.length)],
     ["With drift", count(names.filter((each) => view.drifted(each)).length)],
-    ["Served per second", rate(total(latest.map((each) => each.served)))],
-    ["Rejected per second", rate(total(latest.map((each) => each.rejected)))],
-    ["Served in all", count(total(served))],
-    ["Records rejected in all", count(total([...view.rejectedByReason(names).values()]))],
-    ["Models rejected in all", count(view.rejected.models.total)],
+    ["Served per second", rate(total(latest.map((each) => each.served))), LATELY],
+    ["Rejected per second", rate(total(latest.map((each) => each.rejected))), LATELY],
+    ["Served in all", count(total(served)), OF_ALL],
+    ["Records rejected in all", count(total([...view.rejectedByReason(names).values()])), OF_ALL],
+    ["Models rejected in all", count(view.rejected.models.total), OF_ALL],
   ]);
 }
 

@@ -4,6 +4,9 @@
 const MOST_EVENTS = 500;
 const MOST_SAMPLES = 50;
 
+/** The name of what versions of long ago have together. */
+const EARLIER = "(earlier versions)";
+
 /** Tells model versions apart. */
 export const versionKey = (name, version, sha256) => [name, version, sha256].join("\n");
 
@@ -19,7 +22,7 @@ export class View {
   /** Of all data types. */
   events = [];
   rejected = { models: { total: 0, by_reason: {} }, sample: [] };
-  #asked = { dataType: null, events: [] };
+  #asked = { dataType: null, events: [], sample: [] };
   /** What this connection has told. */
   #told = new WeakSet();
 
@@ -69,9 +72,29 @@ export class View {
     this.models = new Map(answer.data_types.map((each) => [each.data_type, each]));
   }
 
+  /** Those of one data type. */
+  takeModelsOf(answer) {
+    this.models.set(answer.data_type, answer);
+  }
+
+  /** A version whose statistics were added up with others of long ago. */
+  forgetStats(gone) {
+    this.stats.get(gone.data_type)?.delete(statsKey(gone));
+  }
+
   /** Those of one data type: it may have none among the newest of all. */
   takeEventsOf(dataType, answer) {
-    this.#asked = { dataType, events: answer.events };
+    this.#askedOf(dataType).events = answer.events;
+  }
+
+  /** The same of what was rejected. */
+  takeRejectedOf(dataType, answer) {
+    this.#askedOf(dataType).sample = answer.sample;
+  }
+
+  #askedOf(dataType) {
+    if (this.#asked.dataType !== dataType) this.#asked = { dataType, events: [], sample: [] };
+    return this.#asked;
   }
 
   takeEvent(event) {
@@ -83,6 +106,14 @@ export class View {
     const asked = this.#asked.dataType === dataType ? this.#asked.events : [];
     const events = [this.events, asked].map((each) => each.filter((event) => event.data_type === dataType));
     return merged(...events, eventKey, "at_ms", MOST_EVENTS);
+  }
+
+  /** @param {string | null} dataType null: all */
+  sampleOf(dataType) {
+    if (dataType === null) return this.rejected.sample;
+    const asked = this.#asked.dataType === dataType ? this.#asked.sample : [];
+    const known = [this.rejected.sample, asked].map((each) => each.filter((one) => one.data_type === dataType));
+    return merged(...known, sampleKey, "rejected_at_ms", MOST_SAMPLES);
   }
 
   takeRejected(answer) {
@@ -108,7 +139,7 @@ export class View {
    */
   currentAndPrevious(dataType) {
     const served = this.statsOf(dataType)
-      .filter((each) => each.name !== "" && each.served > 0)
+      .filter((each) => each.name !== "" && each.name !== EARLIER && each.served > 0)
       .sort((a, b) => b.last_served_ms - a.last_served_ms);
     const [row] = this.serving(dataType);
     const key = row ? versionKey(row.name, row.version, row.sha256) : served[0] && statsKey(served[0]);
