@@ -83,6 +83,7 @@ proto: $(ENVIRONMENT)
 CLUSTER := $(PYTHON) -m modelserving.local.cluster
 PARALLELISM := 1
 ARGS := --join partitioned
+SCRIPT := jobs/model_serving.py
 
 cluster: setup
 	@$(CLUSTER) up
@@ -92,7 +93,7 @@ cluster-down:
 
 submit: setup
 	@$(CLUSTER) flink -- run --detached --parallelism $(PARALLELISM) $(if $(SAVEPOINT),--fromSavepoint $(SAVEPOINT)) \
-	  --python jobs/model_serving.py $(ARGS)
+	  --python $(SCRIPT) $(ARGS)
 
 flink: setup
 	@$(CLUSTER) flink -- $(ARGS)

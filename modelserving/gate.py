@@ -22,7 +22,7 @@ from modelserving.probe import probe_batch
 from modelserving.servable import RecordFailure, Scores, Servable
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import Reason
-from modelserving.wire.state_pb2 import Engine
+from modelserving.wire.state_pb2 import AdmittedModel, Engine
 
 LARGE_BATCH_ROWS = 1024
 
@@ -74,6 +74,16 @@ def load_warm(descriptor: ModelDescriptor, data_type: DataType, engine: Engine) 
         servable.close()
         raise ModelRejected(Reason.UNLOADABLE, f"scoring a probe raised {type(error).__name__}: {error}") from error
     return servable
+
+
+def load_admitted(encoded: bytes, data_type: DataType) -> Servable:
+    """`load_warm` of an encoded `AdmittedModel` with its bytes: what another process can be asked for.
+
+    Raises:
+        ModelRejected: it cannot be loaded.
+    """
+    admitted = AdmittedModel.FromString(encoded)
+    return load_warm(admitted.descriptor, data_type, admitted.engine)
 
 
 def check(

@@ -1,4 +1,6 @@
-"""Admission as a Flink operator, keyed by data type: each message of the model log is judged once, for all instances.
+"""Admission as a Flink operator: each message of the model log is judged once, for all instances.
+
+It is keyed by data type where one model of a data type serves, and by data type and name where several do.
 
 Judging takes long, so a thread does it, one message after the other; what waits is in the state. Timers look for
 what the thread has done, and are the clock of activation times and of idle joins.
@@ -17,7 +19,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 
 from modelserving import versions
-from modelserving.admission import Verdict, data_type_of
+from modelserving.admission import Verdict, data_type_of, key_of, model_of, names_of
 from modelserving.events import outgoing_events
 from modelserving.flink import assembly, rows
 from modelserving.flink.counters import Counters
@@ -45,9 +47,14 @@ def admission_messages_tag() -> OutputTag:
     return OutputTag("admission-messages", rows.outgoing_type())
 
 
-def key_of(row: Row) -> str:
-    """The data type of a row of the model log."""
+def data_type_key(row: Row) -> str:
+    """The data type of a row of the model log: one model of it serves."""
     return data_type_of(row[0] and bytes(row[0]))
+
+
+def model_key(row: Row) -> str:
+    """Data type and name of a row of the model log, as `key_of` gives them: each model of a data type serves."""
+    return key_of(*model_of(row[0] and bytes(row[0])))
 
 
 @dataclass(slots=True)
@@ -91,85 +98,85 @@ class AdmissionFunction(KeyedProcessFunction):
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         self._counters.in_element()
         message = None if value[0] is None else bytes(value[0])
-        data_type = ctx.get_current_key()
+        key = ctx.get_current_key()
         position = self._position(value[1], value[2])
-        if self._options.data_types.get(data_type) is None:
+        if self._options.data_types.get(names_of(key)[0]) is None:
             # Such leave no state behind: anybody could send any number of names.
-            yield from self._emit(self._judge.judge(message, position, AdmissionState()), data_type)
+            yield from self._emit(self._judge.judge(message, position, AdmissionState()), key)
             return
-        state = self._read(data_type)
+        state = self._read(key)
         if state.schema and position.offset <= state.applied_offset:
             return
         received = self._judge.received(message, position)
         if received is not None:
-            yield from self._emit(Verdict(events=(received,)), data_type)
-        queue = self._queue(data_type)
+            yield from self._emit(Verdict(events=(received,)), key)
+        queue = self._queue(key)
         pending = PendingMessage(timestamp_ms=position.timestamp_ms, message=message)
         self._pending.put(position.offset, pending.SerializeToString())
         queue.append(position.offset)
-        yield from self._advance(data_type, ctx)
+        yield from self._advance(key, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
-        data_type = ctx.get_current_key()
-        yield from self._advance(data_type, ctx)
-        last, until = self._ticks.get(data_type, (0, 0))
+        key = ctx.get_current_key()
+        yield from self._advance(key, ctx)
+        last, until = self._ticks.get(key, (0, 0))
         now = assembly.clock_ms()
         if last and now >= last + TICK_MS:
-            yield Row(data_type, Decision(data_type=data_type, tick=True).SerializeToString())
+            yield Row(key, Decision(data_type=names_of(key)[0], tick=True).SerializeToString())
             if now < until:
-                self._ticks[data_type] = (now, until)
+                self._ticks[key] = (now, until)
             else:
-                del self._ticks[data_type]
-            self._set_timer(data_type, ctx)
+                del self._ticks[key]
+            self._set_timer(key, ctx)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._sandbox.close()
 
-    def _advance(self, data_type: str, ctx: Any) -> Iterator[Any]:
+    def _advance(self, key: str, ctx: Any) -> Iterator[Any]:
         """Take in what has been judged, activate what is due, and have the next message judged."""
-        judging = self._judging.get(data_type)
+        judging = self._judging.get(key)
         if judging is not None and judging.verdict.done():
             error = judging.verdict.exception()
             piece = judging.next_piece() if error is None else None
             if piece is not None:
                 # Until the last is sent the message is pending: after a restart it is judged anew, and all are sent.
-                yield Row(data_type, piece.SerializeToString())
-                self._set_timer(data_type, ctx)
+                yield Row(key, piece.SerializeToString())
+                self._set_timer(key, ctx)
                 return
-            del self._judging[data_type]
+            del self._judging[key]
             if error is None:
-                yield from self._take_in(data_type, judging)
+                yield from self._take_in(key, judging)
             else:
                 # No fault of the model, or there were a verdict: the message waits, and the job goes on scoring.
                 log.error("the message at offset %d cannot be judged now", judging.offset, exc_info=error)
                 self._counters.inc("judgements_failed")
-                self._not_before_ms[data_type] = assembly.clock_ms() + RETRY_MS
-        if data_type not in self._judging:
-            yield from self._activate(data_type)
-            queue = self._queue(data_type)
-            if queue and assembly.clock_ms() >= self._not_before_ms.get(data_type, 0):
-                self._judging[data_type] = self._start(data_type, queue[0])
-        self._set_timer(data_type, ctx)
+                self._not_before_ms[key] = assembly.clock_ms() + RETRY_MS
+        if key not in self._judging:
+            yield from self._activate(key)
+            queue = self._queue(key)
+            if queue and assembly.clock_ms() >= self._not_before_ms.get(key, 0):
+                self._judging[key] = self._start(key, queue[0])
+        self._set_timer(key, ctx)
 
-    def _take_in(self, data_type: str, judging: _Judging) -> Iterator[Any]:
+    def _take_in(self, key: str, judging: _Judging) -> Iterator[Any]:
         verdict = judging.verdict.result()
-        self._queue(data_type).remove(judging.offset)
+        self._queue(key).remove(judging.offset)
         self._pending.remove(judging.offset)
-        self._counters.inc("models_no_op", judging.state.no_ops - self._read(data_type).no_ops)
+        self._counters.inc("models_no_op", judging.state.no_ops - self._read(key).no_ops)
         if verdict.scheduled is not None:
             self._scheduled.put(judging.offset, verdict.scheduled.SerializeToString())
-        self._write(data_type, judging.state)
-        yield from self._emit(verdict, data_type, judging.parts)
+        self._write(key, judging.state)
+        yield from self._emit(verdict, key, judging.parts)
 
-    def _start(self, data_type: str, offset: int) -> _Judging:
+    def _start(self, key: str, offset: int) -> _Judging:
         pending = PendingMessage.FromString(bytes(self._pending.get(offset)))
-        state = self._read(data_type)
+        state = self._read(key)
         position = self._position(offset, pending.timestamp_ms)
         return _Judging(offset, state, self._thread.submit(self._judge.judge, pending.message, position, state))
 
-    def _activate(self, data_type: str) -> Iterator[Any]:
-        state = self._read(data_type)
+    def _activate(self, key: str) -> Iterator[Any]:
+        state = self._read(key)
         if not state.scheduled:
             return
 
@@ -177,58 +184,58 @@ class AdmissionFunction(KeyedProcessFunction):
             return AdmittedModel.FromString(bytes(self._scheduled.get(offset)))
 
         while (verdict := self._judge.activate(state, scheduled, self._options.topics.models)) is not None:
-            self._write(data_type, state)
-            yield from self._emit(verdict, data_type)
+            self._write(key, state)
+            yield from self._emit(verdict, key)
 
-    def _set_timer(self, data_type: str, ctx: Any) -> None:
+    def _set_timer(self, key: str, ctx: Any) -> None:
         """At the next time at which there is something to do; round, so that timers set twice are one."""
         now = assembly.clock_ms()
         times = []
-        if data_type in self._judging:
-            wait = PIECE_EVERY_MS if self._judging[data_type].parts else LOOK_EVERY_MS
+        if key in self._judging:
+            wait = PIECE_EVERY_MS if self._judging[key].parts else LOOK_EVERY_MS
             times.append(now + wait - now % wait)
-        elif self._queue(data_type):
-            times.append(max(now + 1, self._not_before_ms.get(data_type, 0)))
-        if data_type in self._ticks:
+        elif self._queue(key):
+            times.append(max(now + 1, self._not_before_ms.get(key, 0)))
+        if key in self._ticks:
             times.append(now + TICK_MS - now % TICK_MS)
-        state = self._read(data_type)
-        if state.scheduled and data_type not in self._judging:
+        state = self._read(key)
+        if state.scheduled and key not in self._judging:
             times.append(max(now + 1, state.scheduled[0].activation_ms))
         if times:
             ctx.timer_service().register_processing_time_timer(min(times))
 
-    def _queue(self, data_type: str) -> list[int]:
-        if data_type not in self._queues:
-            self._queues[data_type] = sorted(self._pending.keys())
-        return self._queues[data_type]
+    def _queue(self, key: str) -> list[int]:
+        if key not in self._queues:
+            self._queues[key] = sorted(self._pending.keys())
+        return self._queues[key]
 
-    def _read(self, data_type: str) -> AdmissionState:
-        stored = self._state.get(data_type)
+    def _read(self, key: str) -> AdmissionState:
+        stored = self._state.get(key)
         return versions.decode(None if stored is None else bytes(stored))
 
-    def _write(self, data_type: str, state: AdmissionState) -> None:
-        before = {version.offset for version in self._read(data_type).scheduled}
+    def _write(self, key: str, state: AdmissionState) -> None:
+        before = {version.offset for version in self._read(key).scheduled}
         for offset in before - {version.offset for version in state.scheduled}:
             self._scheduled.remove(offset)
-        self._state.put(data_type, state.SerializeToString())
+        self._state.put(key, state.SerializeToString())
 
     def _position(self, offset: int, timestamp_ms: int) -> LogPosition:
         return LogPosition(topic=self._options.topics.models, offset=offset, timestamp_ms=timestamp_ms)
 
-    def _emit(self, verdict: Verdict, data_type: str, parts: Iterable[Decision] | None = None) -> Iterator[Any]:
+    def _emit(self, verdict: Verdict, key: str, parts: Iterable[Decision] | None = None) -> Iterator[Any]:
         """Send what follows from a verdict; `parts`: of its decision, if some have been sent already."""
         if verdict.decision is not None:
             now = assembly.clock_ms()
             # As long as an instance may be loading.
-            last, _ = self._ticks.get(data_type, (now, 0))
-            self._ticks[data_type] = (last, now + int(self._options.manager_limits.load_s * 1000) + TICK_MS)
+            last, _ = self._ticks.get(key, (now, 0))
+            self._ticks[key] = (last, now + int(self._options.manager_limits.load_s * 1000) + TICK_MS)
             if verdict.decision.HasField("admitted"):
                 self._counters.inc("models_admitted")
             for part in split(verdict.decision) if parts is None else parts:
-                yield Row(data_type, part.SerializeToString())
+                yield Row(key, part.SerializeToString())
         if verdict.rejected is not None:
             self._counters.inc("models_rejected", reason=Reason.Name(verdict.reason))
-            yield self._message(Outgoing.of("rejected-models", [data_type.encode() or None], [verdict.rejected]))
+            yield self._message(Outgoing.of("rejected-models", [names_of(key)[0].encode() or None], [verdict.rejected]))
         if verdict.events:
             events: list[ModelEvent] = list(verdict.events)
             yield self._message(outgoing_events(events))

@@ -17,7 +17,7 @@ from modelserving.join import Join
 from modelserving.loading_process import LoadingProcess, is_large
 from modelserving.manager import ServableManager
 from modelserving.model_history import NewestModel
-from modelserving.model_log import message_at, newest_models_once
+from modelserving.model_log import Key, by_data_type, message_at, newest_models_once
 from modelserving.sandbox import Sandbox
 from modelserving.servable import Servable
 from modelserving.wire.state_pb2 import AdmittedModel
@@ -48,21 +48,26 @@ def admission(options: JobOptions, gate: Sandbox) -> Admission:
 def join(options: JobOptions, context: RuntimeContext) -> Join:
     """The join, for one parallel instance."""
     prepare()
-    number = f"{context.get_index_of_this_subtask() + 1}/{context.get_number_of_parallel_subtasks()}"
     load = _loading(options.data_types, options.manager_limits.load_s)
     return Join(
         topics=options.topics,
-        instance=f"{options.join}-join {number}",
+        instance=instance(f"{options.join}-join", context),
         manager=lambda on_event: ServableManager(load, options.manager_limits, on_event),
-        model_log=lambda: _newest_models(options),
+        model_log=lambda: newest_models(options, by_data_type),
         clock_us=clock_us,
     )
 
 
-def _newest_models(options: JobOptions) -> dict[str, NewestModel]:
+def instance(operator: str, context: RuntimeContext) -> str:
+    """The name of a parallel instance of an operator, in events."""
+    return f"{operator} {context.get_index_of_this_subtask() + 1}/{context.get_number_of_parallel_subtasks()}"
+
+
+def newest_models(options: JobOptions, key: Key) -> dict[str, NewestModel]:
+    """What the model log says now; it is read, and models are tried, once for the process."""
     gate = sandbox(options)
     try:
-        return newest_models_once(options.bootstrap_servers, options.topics.models, admission(options, gate))
+        return newest_models_once(options.bootstrap_servers, options.topics.models, admission(options, gate), key)
     finally:
         gate.close()
 

@@ -37,7 +37,7 @@ class DecodeFunction(ProcessFunction):
         self._metrics = Metrics(runtime_context.get_metrics_group())
 
     def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        decoded = self._decoder.decode(unpack_records(bytes(value[0])), assembly.clock_us())
+        decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
         for batch in decoded.batches:
             yield Row(batch.data_type, batch.to_ipc())
         if decoded.rejected:

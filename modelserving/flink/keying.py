@@ -1,4 +1,4 @@
-"""Keying a stream by a key that its elements carry already."""
+"""Streams whose elements carry their key, or the function that they are for, already."""
 
 from __future__ import annotations
 
@@ -17,3 +17,18 @@ def keyed_by_first(stream: DataStream, value_type: Any) -> KeyedStream:
     selector = get_gateway().jvm.KeyByKeySelector()
     key_type = Types.ROW([Types.STRING()]).get_java_type_info()
     return KeyedStream(stream._j_data_stream.keyBy(selector, key_type), value_type, stream)
+
+
+def take_for(stream: DataStream, target: str, owner: str, row_type: Any) -> DataStream:
+    """Of rows (target, key, value), those for one target, as rows (key, value); it is done in the JVM.
+
+    Args:
+        stream: of the rows.
+        target: whose rows are taken.
+        owner: the uid of the operator that emits them.
+        row_type: of the rows that come out.
+    """
+    function = get_gateway().jvm.modelserving.functions.TakeFor(target)
+    taken = DataStream(stream._j_data_stream.flatMap(function, row_type.get_java_type_info()))
+    name = f"{owner}-for-{target}"
+    return taken.name(name).uid(name)

@@ -9,9 +9,12 @@ from modelserving.data_types import DataTypes
 from modelserving.descriptors import ModelSources
 from modelserving.gate import GateLimits
 from modelserving.manager import ManagerLimits
+from modelserving.speculative.lane import LaneLimits
 from modelserving.topics import Topics
 
 JOINS = ("keyed", "partitioned")
+SPECULATIVE = "speculative"
+PLACES = ("process", "thread")
 STARTS = ("committed", "earliest", "latest")
 DELIVERIES = ("exactly-once", "at-least-once")
 
@@ -21,6 +24,7 @@ class JobOptions:
     """The options of the serving job; `jobs/model_serving.py --help` explains each."""
 
     join: str
+    """How models and records meet: one of `JOINS`, or `SPECULATIVE`."""
     bootstrap_servers: str
     topics: Topics
     data_types: DataTypes
@@ -37,3 +41,26 @@ class JobOptions:
     """None: what the cluster or `flink run --parallelism` says."""
     configuration: Mapping[str, str] = field(default_factory=dict)
     """Flink configuration on top, by key."""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The topics that the job writes."""
+        return self.topics.written
+
+
+@dataclass(frozen=True, slots=True)
+class SpeculativeOptions(JobOptions):
+    """The options of the speculative job; `jobs/speculative_serving.py --help` explains each."""
+
+    lanes: int = 3
+    lane_parallelism: int = 1
+    lane_limits: LaneLimits = field(default_factory=LaneLimits)
+    models_in: str = "process"
+    """One of `PLACES`."""
+    deciders: tuple[str, ...] = ()
+    """Import paths that policies may name."""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The topics that the job writes."""
+        return self.topics.written_speculative

@@ -32,7 +32,7 @@ class PartitionedJoin(CoFlatMapFunction):
         self._metrics = Metrics(runtime_context.get_metrics_group())
 
     def flat_map1(self, value: Row) -> Iterator[Row]:
-        decoded = self._decoder.decode(unpack_records(bytes(value[0])), assembly.clock_us())
+        decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
         for batch in decoded.batches:
             for outgoing in self._join.on_batch(batch, self.store):
                 yield self._row(outgoing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pyflink.common import Types
@@ -38,8 +39,23 @@ def statistics_descriptor() -> MapStateDescriptor:
     return MapStateDescriptor("statistics", Types.STRING(), BYTES)
 
 
+def policies_descriptor() -> MapStateDescriptor:
+    """The policies that hold: data type → `HeldPolicy`."""
+    return MapStateDescriptor("policies", Types.STRING(), BYTES)
+
+
+def requests_descriptor() -> MapStateDescriptor:
+    """What the collector keeps of a request, by the names of `collecting.py`."""
+    return MapStateDescriptor("requests", Types.STRING(), BYTES)
+
+
+def rollouts_descriptor() -> MapStateDescriptor:
+    """What is kept of rollouts: data type → `RolloutWatch`."""
+    return MapStateDescriptor("rollouts", Types.STRING(), BYTES)
+
+
 class MapModelStore:
-    """`ModelStore` over a Flink map state: keyed, broadcast, or its read-only view."""
+    """`ModelStore` or `RequestStore` over a Flink map state: keyed, broadcast, or its read-only view."""
 
     def __init__(self, state: Any) -> None:
         self._state = state
@@ -55,3 +71,12 @@ class MapModelStore:
     def remove(self, name: str) -> None:
         """Keep it no longer."""
         self._state.remove(name)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """All names, with what is kept under them."""
+        for name, value in self._state.items():
+            yield name, bytes(value)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._state.clear()

@@ -38,6 +38,15 @@ def records_table(options: JobOptions) -> str:
 
 def models_table(options: JobOptions) -> str:
     """The DDL of `model_log`: always read whole, since the log is the truth about models."""
+    return _single_log("model_log", options, options.topics.models, f"{options.name}-models")
+
+
+def control_table(options: JobOptions) -> str:
+    """The DDL of `control_log`: always read whole, since the log is the truth about policies."""
+    return _single_log("control_log", options, options.topics.speculative_control, f"{options.name}-control")
+
+
+def _single_log(name: str, options: JobOptions, topic: str, group: str) -> str:
     columns = (
         "record_value BYTES",
         "log_offset BIGINT METADATA FROM 'offset' VIRTUAL",
@@ -45,21 +54,20 @@ def models_table(options: JobOptions) -> str:
     )
     start = {
         "scan.startup.mode": "earliest-offset",
-        "properties.group.id": f"{options.name}-models",
-        # One partition: more subtasks would idle, and models would not be read in one order.
+        "properties.group.id": group,
+        # One partition: more subtasks would idle, and messages would not be read in one order.
         "scan.parallelism": "1",
         "format": "raw",
     }
-    return _create_table("model_log", columns, _source(options, options.topics.models) | start)
+    return _create_table(name, columns, _source(options, topic) | start)
 
 
 def outputs_table(options: JobOptions) -> str:
     """The DDL of `outputs`: one sink, so one transaction, for all topics that the job writes."""
     columns = ("topic STRING METADATA", "record_key BYTES", "record_value BYTES")
-    topics = options.topics
     sink = {
         "connector": "kafka",
-        "topic": ";".join(topics.written),
+        "topic": ";".join(options.written),
         "properties.bootstrap.servers": options.bootstrap_servers,
         "properties.max.request.size": str(MAX_REJECTED_BYTES),
         "properties.linger.ms": "2",

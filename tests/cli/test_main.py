@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from jobs.model_serving import main as job
+from jobs.speculative_serving import main as speculative_job
 from modelserving.cli.main import main
 from modelserving.local.broker import LocalBroker, free_port
 from tests.cli.conftest import Run
@@ -27,7 +28,11 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
         yield path, command
 
 
-COMMANDS = {**dict(commands(main, "modelserving")), "python jobs/model_serving.py": job}
+COMMANDS = {
+    **dict(commands(main, "modelserving")),
+    "python jobs/model_serving.py": job,
+    "python jobs/speculative_serving.py": speculative_job,
+}
 
 
 def sections() -> dict[str, str]:

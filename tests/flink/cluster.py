@@ -32,7 +32,7 @@ def submit(
     cluster: LocalCluster,
     bootstrap_servers: str,
     topics: Topics,
-    join: str,
+    join: str | None,
     parallelism: int,
     savepoint: str | None = None,
     script: Path = JOB,
@@ -42,11 +42,13 @@ def submit(
     """`flink run` the job, wait until it runs, and return its id.
 
     Args:
+        join: of the serving job; None: it is another one.
         arguments: for the job.
         supervise: called again and again while the job is waited for.
     """
     restore = ["--fromSavepoint", savepoint] if savepoint else []
-    options = ["--join", join, "--bootstrap-servers", bootstrap_servers, "--topic-prefix", topics.prefix]
+    options = [] if join is None else ["--join", join]
+    options += ["--bootstrap-servers", bootstrap_servers, "--topic-prefix", topics.prefix]
     options += ["--checkpoint-interval", "500", *arguments]
     done = cluster.flink(
         "run", "--detached", "--parallelism", str(parallelism), *restore, "--python", str(script), *options, check=False

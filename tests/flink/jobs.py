@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +18,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = ROOT / "jobs" / "model_serving.py"
+SPECULATIVE_JOB = ROOT / "jobs" / "speculative_serving.py"
 
 
 def rest(url: str) -> Any:
@@ -42,23 +45,39 @@ def metric(url: str, job: str, name: str) -> float:
 
 
 class MiniClusterJob:
-    """The serving job on the embedded mini cluster, as a user starts it; a context manager."""
+    """A job on the embedded mini cluster, as a user starts it; a context manager.
+
+    Args:
+        join: of the serving job; None: it is the speculative one.
+        environment: variables on top of this process's.
+    """
 
     def __init__(
-        self, folder: Path, bootstrap_servers: str, topics: Topics, join: str, *arguments: str, parallelism: int = 1
+        self,
+        folder: Path,
+        bootstrap_servers: str,
+        topics: Topics,
+        join: str | None,
+        *arguments: str,
+        parallelism: int = 1,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         port = free_port()
         self.url = f"http://localhost:{port}"
         self._log = folder / f"job-{port}.log"
-        self._command = [sys.executable, str(JOB), "--join", join, "--bootstrap-servers", bootstrap_servers]
+        job = [str(SPECULATIVE_JOB)] if join is None else [str(JOB), "--join", join]
+        self._environment = os.environ | dict(environment or {})
+        self._command = [sys.executable, *job, "--bootstrap-servers", bootstrap_servers]
         self._command += ["--topic-prefix", topics.prefix, "--parallelism", str(parallelism)]
         self._command += ["--checkpoint-interval", "500", "-D", f"rest.bind-port={port}", *arguments]
 
     def __enter__(self) -> MiniClusterJob:
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=self._environment
+            )
         try:
-            wait_until(self._is_running, 180, lambda: f"the job does not run: {self.log()[-3000:]}")
+            wait_until(self.is_running, 180, lambda: f"the job does not run: {self.log()[-3000:]}")
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -90,7 +109,8 @@ class MiniClusterJob:
         """What the process printed."""
         return self._log.read_text(errors="replace")
 
-    def _is_running(self) -> bool:
+    def is_running(self) -> bool:
+        """Whether all its tasks run."""
         assert self._process.poll() is None, f"the job ended: {self.log()[-3000:]}"
         return running_job(self.url) is not None
 

@@ -11,7 +11,7 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.datastream.state import MapStateDescriptor
 
-from modelserving.flink import topology
+from modelserving.flink import dataflow, topology
 from modelserving.flink.admission import AdmissionFunction
 from modelserving.flink.broadcast_host import BroadcastHost
 from modelserving.flink.keyed import KeyedJoin
@@ -72,5 +72,6 @@ def broadcast_with_notes(stream: DataStream, *descriptors: MapStateDescriptor) -
 
 if __name__ == "__main__":
     DataStream.broadcast = broadcast_with_notes
-    vars(topology).update(AdmissionFunction=LaterAdmission, KeyedJoin=LaterKeyedJoin, BroadcastHost=LaterBroadcastHost)
+    vars(dataflow).update(AdmissionFunction=LaterAdmission)
+    vars(topology).update(KeyedJoin=LaterKeyedJoin, BroadcastHost=LaterBroadcastHost)
     runpy.run_path(str(JOB), run_name="__main__")

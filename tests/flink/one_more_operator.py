@@ -6,17 +6,17 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-from modelserving.flink import topology
+from modelserving.flink import batching
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "model_serving.py"
-batches = topology._batches
+with_windows = batching.with_windows
 
 
 def batches_handed_on(*arguments: Any) -> Any:
     """The raw batches, through one more operator."""
-    return batches(*arguments).filter(lambda _: True).name("hand-on").uid("hand-on")
+    return with_windows(*arguments).filter(lambda _: True).name("hand-on").uid("hand-on")
 
 
 if __name__ == "__main__":
-    vars(topology)["_batches"] = batches_handed_on
+    vars(batching)["with_windows"] = batches_handed_on
     runpy.run_path(str(JOB), run_name="__main__")

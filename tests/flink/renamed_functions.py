@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-from modelserving.flink import topology
+from modelserving.flink import dataflow, topology
 from modelserving.flink.admission import AdmissionFunction
 from modelserving.flink.broadcast_host import BroadcastHost
 from modelserving.flink.keyed import DecodeFunction, KeyedJoin
@@ -35,8 +35,8 @@ class StateForAll(BroadcastHost):
 
 
 if __name__ == "__main__":
+    vars(dataflow).update(AdmissionFunction=JudgeOfModels)
     vars(topology).update(
-        AdmissionFunction=JudgeOfModels,
         DecodeFunction=SplitByDataType,
         KeyedJoin=OwnerOfDataType,
         PartitionedJoin=HolderOfAllModels,

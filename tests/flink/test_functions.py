@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -32,20 +33,21 @@ def array(gateway: Any, values: list[Any]) -> Any:
     return gateway.jvm.org.apache.flink.table.data.GenericArrayData(objects)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 7, 8, ROWS])
+@pytest.mark.parametrize("rows", [0, 1, 7, 8, ROWS, 3000])
 def test_pack_records(gateway: Any, rows: int) -> None:
+    keys, values = (list(islice(cycle(each), rows)) for each in (KEYS, VALUES))
     # Py4J makes a Long only of what is too large for an Integer.
     offsets = [2**40 + row for row in range(rows)]
     packed = gateway.jvm.modelserving.functions.PackRecords().eval(
-        array(gateway, KEYS[:rows]),
-        array(gateway, VALUES[:rows]),
+        array(gateway, keys),
+        array(gateway, values),
         array(gateway, [3] * rows),
         array(gateway, offsets),
         array(gateway, [1_650_000_000_000] * rows),
     )
     batch = unpack_records(bytes(packed))
     batch.validate(full=True)
-    columns = [KEYS[:rows], VALUES[:rows], [3] * rows, offsets, [1_650_000_000_000] * rows]
+    columns = [keys, values, [3] * rows, offsets, [1_650_000_000_000] * rows]
     assert [column.to_pylist() for column in batch.columns] == columns
 
 
@@ -62,3 +64,19 @@ def test_unpack_messages(gateway: Any, rows: int, prefix: bytes) -> None:
     function.eval(packed)
     unpacked = [tuple(None if row.isNullAt(at) else bytes(row.getBinary(at)) for at in (0, 1)) for row in collected]
     assert unpacked == messages
+
+
+def test_take_for(gateway: Any) -> None:
+    rows = gateway.jvm.org.apache.flink.types.Row
+    collected = gateway.jvm.java.util.ArrayList()
+    taken = gateway.jvm.org.apache.flink.api.common.functions.util.ListCollector(collected)
+    function = gateway.jvm.modelserving.functions.TakeFor("lane-1")
+    for target, key in (("lane-1", "a"), ("lane-10", "b"), ("", "c"), ("lane-1", "d")):
+        row = rows.withPositions(3)
+        for place, value in enumerate((target, key, b"value")):
+            row.setField(place, value)
+        function.flatMap(row, taken)
+    assert [(row.getArity(), row.getField(0), bytes(row.getField(1))) for row in collected] == [
+        (2, "a", b"value"),
+        (2, "d", b"value"),
+    ]

@@ -1,0 +1,70 @@
+"""The collector as a Flink operator, keyed by request: it takes in votes, and decides by the deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
+
+from modelserving.flink import rows
+from modelserving.flink.counters import Counters
+from modelserving.flink.options import SpeculativeOptions
+from modelserving.flink.speculative.assembly import collector
+from modelserving.flink.state import MapModelStore, requests_descriptor
+from modelserving.flink.worker import prepare
+from modelserving.speculative.collecting import Collected
+
+_COUNTED = {"decisions": "records_decided", "late-answers": "late_answers"}
+"""Flink's metrics, by what is counted."""
+
+
+class CollectFunction(KeyedCoProcessFunction):
+    """Input 1: openings of requests; input 2: votes."""
+
+    def __init__(self, options: SpeculativeOptions) -> None:
+        self._options = options
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        prepare()
+        self._collector = collector(self._options)
+        self._store = MapModelStore(runtime_context.get_map_state(requests_descriptor()))
+        self._counters = Counters(runtime_context.get_metrics_group())
+        self._timers: dict[str, int] = {}
+
+    def process_element1(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        self._counters.in_element()
+        yield from self._emit(self._collector.open(ctx.get_current_key(), bytes(value), self._store), ctx)
+
+    def process_element2(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
+        self._counters.in_element()
+        yield from self._emit(self._collector.vote(ctx.get_current_key(), bytes(value), self._store), ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Row]:
+        request = ctx.get_current_key()
+        if self._timers.get(request) == timestamp:
+            del self._timers[request]
+        yield from self._emit(self._collector.look(request, self._store), ctx)
+
+    def _emit(self, collected: Collected, ctx: Any) -> Iterator[Row]:
+        for outgoing in collected.outgoing:
+            if outgoing.role in _COUNTED:
+                self._counters.inc(_COUNTED[outgoing.role], len(outgoing.keys))
+            yield rows.addressed_outgoing(outgoing, self._options.topics)
+        if collected.sample is not None:
+            yield Row("rollout", *collected.sample)
+        self._set_timer(collected.look_ms, ctx)
+
+    def _set_timer(self, look_ms: int | None, ctx: Any) -> None:
+        """One for each request."""
+        request, service = ctx.get_current_key(), ctx.timer_service()
+        before = self._timers.pop(request, None)
+        if look_ms is not None:
+            self._timers[request] = look_ms
+        if before == look_ms:
+            return
+        if before is not None:
+            service.delete_processing_time_timer(before)
+        if look_ms is not None:
+            service.register_processing_time_timer(look_ms)

@@ -1,0 +1,186 @@
+"""A lane as a Flink operator: it takes tasks in and hands votes out, and never waits for a model.
+
+What models do, they do in threads and processes of their own (`lane_pool.py`). What came of it is looked for when an
+element passes, and on timers while something is outstanding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import fields
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
+
+from modelserving import serving_state
+from modelserving.admission import key_of, names_of
+from modelserving.events import outgoing_events
+from modelserving.flink import assembly, rows
+from modelserving.flink.assembly import newest_models
+from modelserving.flink.counters import Counters
+from modelserving.flink.options import SpeculativeOptions
+from modelserving.flink.speculative.assembly import lane_pool, policies
+from modelserving.flink.state import MapModelStore, models_descriptor, policies_descriptor
+from modelserving.flink.worker import prepare
+from modelserving.model_history import NewestModel
+from modelserving.model_log import by_name
+from modelserving.pieces import Pieces, forget
+from modelserving.speculative.lane_pool import Name
+from modelserving.speculative.policies import decode
+from modelserving.speculative.starting import decode_task
+from modelserving.speculative.votes import encode_votes
+from modelserving.wire.state_pb2 import AdmittedModel, Decision
+
+LOOK_EVERY_MS = 10
+"""While something is outstanding."""
+
+
+class LaneFunction(KeyedBroadcastProcessFunction):
+    """Input 1: tasks, keyed by request; input 2, broadcast: policies, and decisions by data type and name of a model.
+
+    Args:
+        options: the job's.
+        lane: its number, from 0.
+    """
+
+    def __init__(self, options: SpeculativeOptions, lane: int) -> None:
+        self._options = options
+        self._lane = lane
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        prepare()
+        self._policies = policies(self._options)
+        self._pool = lane_pool(self._options, f"lane-{self._lane + 1}", runtime_context)
+        self._pieces = Pieces()
+        self._counters = Counters(runtime_context.get_metrics_group())
+        self._here: set[Name] | None = None  # the models that policies have run here; None: not known after a start
+        self._timer_ms = 0
+        self._reader = ThreadPoolExecutor(1, "model-log")
+        self._reading: Future[dict[str, NewestModel]] | None = None
+        self._has_read = False
+        self._ahead: dict[Name, NewestModel] = {}
+
+    def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+        self._counters.in_element()
+        self._settle_in(ctx)
+        data_type, model, task = decode_task(bytes(value))
+        self._pool.offer((data_type, model), task)
+        yield from self._told(ctx)
+        self._set_timer(ctx)
+
+    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
+        self._settle_in(ctx)
+        data_type, name = names_of(value[0])
+        if name:
+            self._decide((data_type, name), Decision.FromString(bytes(value[1])), ctx)
+        else:
+            ctx.get_broadcast_state(policies_descriptor()).put(data_type, bytes(value[1]))
+            self._follow(ctx)
+        yield from self._told(ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+        self._settle_in(ctx)
+        yield from self._told(ctx)
+        self._set_timer(ctx)
+
+    def close(self) -> None:
+        self._reader.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
+
+    def _decide(self, name: Name, decision: Decision, ctx: Any) -> None:
+        """Take in a decision of admission, as a join does."""
+        key = key_of(*name)
+        store = MapModelStore(ctx.get_broadcast_state(models_descriptor()))
+        if decision.tick:
+            return
+        if decision.HasField("piece"):
+            self._pieces.keep(decision.data_type, decision.piece, store)
+            return
+        before = serving_state.decode(store.get(key))
+        if before is not None and decision.offset < before.decided:
+            forget(decision.data_type, [decision.admitted], serving_state.models(before), store)
+            return
+        state = serving_state.after(before, decision)
+        store.put(key, state.SerializeToString())
+        told = [*serving_state.models(before), decision.admitted]
+        forget(decision.data_type, told, serving_state.models(state), store)
+        ahead = self._ahead.get(name)
+        if ahead is None or ahead.decided <= state.decided:
+            self._ahead.pop(name, None)
+            if self._here and name in self._here:
+                self._aspire(name, store)
+        self._pieces.decided(decision.data_type)
+
+    def _settle_in(self, ctx: Any) -> None:
+        """After a start, have what the state knows of loaded again."""
+        if self._here is None:
+            self._here = set()
+            self._follow(ctx)
+
+    def _follow(self, ctx: Any) -> None:
+        """Have those models here that the policies have run in this lane, and no others."""
+        kept = MapModelStore(ctx.get_broadcast_state(policies_descriptor())).items()
+        holding = {data_type: self._policies.holding(decode(encoded)) for data_type, encoded in kept}
+        before, self._here = (
+            self._here or set(),
+            {
+                (data_type, model)
+                for data_type, each in holding.items()
+                for model, lane in each.lanes.items()
+                if lane == self._lane
+            },
+        )
+        store = MapModelStore(ctx.get_broadcast_state(models_descriptor()))
+        for name in self._here - before:
+            self._aspire(name, store)
+        for name in before - self._here:
+            self._pool.aspire(name, ())
+
+    def _aspire(self, name: Name, store: MapModelStore) -> None:
+        """Have the model of a name answer, as far as there is one."""
+        state = serving_state.decode(store.get(key_of(*name)))
+        if state is None:
+            ahead = self._newest(name)
+            self._pool.aspire(name, [] if ahead is None else [ahead])
+        else:
+            self._pool.aspire(name, [self._pieces.complete(model, store) for model in serving_state.models(state)])
+
+    def _newest(self, name: Name) -> AdmittedModel | None:
+        """The model of a name that the state does not know: a cold start, or it was decided about before this lane."""
+        if self._reading is None and not self._has_read:
+            self._reading = self._reader.submit(newest_models, self._options, by_name)
+        return self._ahead[name].model if name in self._ahead else None
+
+    def _look_ahead(self, ctx: Any) -> None:
+        """Where the state does not know of a model, have the one answer that serves by the model log."""
+        if self._reading is None or not self._reading.done():
+            return
+        store = MapModelStore(ctx.get_broadcast_state(models_descriptor()))
+        newest = self._reading.result()
+        self._ahead = {names_of(key): model for key, model in newest.items() if store.get(key) is None}
+        self._reading, self._has_read = None, True
+        for name in (self._here or set()) & self._ahead.keys():
+            self._aspire(name, store)
+
+    def _told(self, ctx: Any) -> Iterator[Row]:
+        """What came of the tasks, and what happened to models."""
+        self._look_ahead(ctx)
+        for answered in self._pool.poll():
+            yield Row("vote", answered.request, encode_votes(answered.request, answered.votes))
+        events = self._pool.take_events()
+        if events:
+            yield rows.addressed_outgoing(outgoing_events(events), self._options.topics)
+        counts = self._pool.take_counts()
+        for field in fields(counts):
+            if number := getattr(counts, field.name):
+                self._counters.inc(f"tasks_{field.name}", number)
+
+    def _set_timer(self, ctx: Any) -> None:
+        """One at a time, whichever key it is of."""
+        now = assembly.clock_ms()
+        is_busy = self._pool.is_busy or self._reading is not None
+        if is_busy and self._timer_ms <= now:
+            self._timer_ms = now + LOOK_EVERY_MS
+            ctx.timer_service().register_processing_time_timer(self._timer_ms)

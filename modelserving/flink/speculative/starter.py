@@ -1,0 +1,86 @@
+"""The starter: raw batches become requests, each with its records, and a task for each model that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflink.common import Row
+from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
+
+from modelserving.decoding import Decoder, TypedBatch
+from modelserving.flink import assembly, rows
+from modelserving.flink.metrics import Metrics
+from modelserving.flink.options import SpeculativeOptions
+from modelserving.flink.speculative.assembly import newest_policies, policies
+from modelserving.flink.state import MapModelStore, policies_descriptor
+from modelserving.flink.worker import prepare
+from modelserving.outgoing import Outgoing
+from modelserving.packing import unpack_records
+from modelserving.rejections import RejectedRecord, reject, rejected_records
+from modelserving.servable import RecordFailure
+from modelserving.speculative.policies import Holding, decode
+from modelserving.speculative.starting import start
+from modelserving.statistics.deltas import rejected_deltas
+from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.speculative_pb2 import HeldPolicy
+
+
+class StartFunction(BroadcastProcessFunction):
+    """Input 1: raw batches; input 2: policies, broadcast."""
+
+    def __init__(self, options: SpeculativeOptions) -> None:
+        self._options = options
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        prepare()
+        self._decoder = Decoder(self._options.data_types, self._options.topics.records)
+        self._policies = policies(self._options)
+        self._descriptor = policies_descriptor()
+        self._metrics = Metrics(runtime_context.get_metrics_group())
+        self._holding: dict[str, Holding | None] = {}
+
+    def process_element(self, value: Row, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+        decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
+        rejected = list(decoded.rejected)
+        for batch in decoded.batches:
+            holding = self._policy(batch.data_type, ctx)
+            if holding is None:
+                rejected += self._without_policy(batch)
+                continue
+            started = start(batch, holding)
+            yield Row("opening", started.request, started.opening)
+            for lane, task in started.tasks:
+                yield Row(f"lane-{lane + 1}", started.request, task)
+        if rejected:
+            yield self._row(reject(rejected, assembly.clock_us))
+            yield self._row(rejected_deltas(rejected))
+
+    def process_broadcast_element(self, value: Row, ctx: BroadcastProcessFunction.Context) -> Iterator[Row]:
+        data_type, encoded = value[0], bytes(value[1])
+        MapModelStore(ctx.get_broadcast_state(self._descriptor)).put(data_type, encoded)
+        holding = self._holding.get(data_type)
+        state = decode(encoded)
+        if holding is None or state.offset > holding.offset:
+            self._holding[data_type] = self._policies.holding(state)
+        yield from ()
+
+    def _policy(self, data_type: str, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Holding | None:
+        """What holds for a data type; where the state does not say, by the control stream itself."""
+        if data_type not in self._holding:
+            kept = MapModelStore(ctx.get_broadcast_state(self._descriptor)).get(data_type)
+            newest: HeldPolicy | None = None
+            if kept is None:
+                newest = newest_policies(self._options, self._policies).get(data_type)
+            state = newest if kept is None else decode(kept)
+            self._holding[data_type] = None if state is None else self._policies.holding(state)
+        return self._holding[data_type]
+
+    def _without_policy(self, batch: TypedBatch) -> list[RejectedRecord]:
+        topics = self._options.topics
+        detail = f"data type {batch.data_type!r} has no policy; send one to {topics.speculative_control}"
+        failures = [RecordFailure(row, Reason.NO_POLICY, detail) for row in range(batch.batch.num_rows)]
+        return rejected_records(batch.records, failures, topics.records, batch.data_type)
+
+    def _row(self, outgoing: Outgoing) -> Row:
+        self._metrics.count(outgoing)
+        return rows.addressed_outgoing(outgoing, self._options.topics)

@@ -1,0 +1,91 @@
+"""The speculative job under faults: whatever is killed or stopped, every record has one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from modelserving.local.broker import LocalBroker
+from modelserving.local.cluster import LocalCluster
+from modelserving.topics import Topics
+from tests.faults.processes import workers_among
+from tests.flink.cluster import local_cluster, stop_with_savepoint, submit
+from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob
+from tests.flink.scripted.script import ENVIRONMENT
+from tests.flink.speculation import Speculation, speculation
+from tests.flink.test_speculative import FAST, SMART, publish_all
+from tests.waiting import wait_until
+
+RECORDS = 1_000
+
+
+@pytest.fixture
+def site(flink_ready: None, broker: LocalBroker, topics: Topics, tmp_path: Path) -> Iterator[Speculation]:  # noqa: ARG001
+    with speculation(broker, topics, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
+    """A cluster whose models are scripted."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with local_cluster(tmp_path / "cluster") as started:
+        yield started
+
+
+def kill_worker(job: MiniClusterJob, number: int) -> None:
+    """Kill a worker, and wait until the job has restarted."""
+    before = job.restarts()
+    workers = workers_among(psutil.Process(job.pid).children(recursive=True))
+    workers[number % len(workers)].kill()
+    wait_until(lambda: job.is_running() and job.restarts() > before)
+
+
+def test_workers_killed_while_requests_are_in_flight(site: Speculation) -> None:
+    publish_all(site)
+    site.policy("smart", "fast", tmout=300)
+    with site.job(parallelism=2) as job:
+        site.flow_until_answered_by("smart")
+        site.script.tell("smart", wait_ms=5_000)
+        for kill in range(2):
+            site.send(RECORDS)
+            kill_worker(job, kill)
+            site.send(RECORDS)
+        decided = site.wait()
+        assert len(decided) == len(site.decisions())
+        site.flow_until_answered_by("fast")
+        site.script.tell("smart", wait_ms=0)
+        site.flow_until_answered_by("smart")
+    assert site.rejected() == []
+
+
+def test_savepoint_with_requests_in_flight(site: Speculation, cluster: LocalCluster) -> None:
+    """They are decided after the restore, at another parallelism, with another number of lanes, by the votes kept."""
+    publish_all(site)
+    site.policy("smart", "fast", tmout=20_000)
+
+    def run(parallelism: int, savepoint: str | None = None, lanes: int = 2) -> str:
+        arguments = ["--lanes", str(lanes)]
+        return submit(
+            cluster, site.servers, site.topics, None, parallelism, savepoint, SPECULATIVE_JOB, arguments=arguments
+        )
+
+    job = run(1)
+    site.flow_until_answered_by("smart")
+    site.script.tell("smart", never=True)
+    site.script.tell("fast", wait_ms=0)
+    waiting = site.send(RECORDS)
+    wait_until(lambda: site.script.asked("fast") >= RECORDS)
+    savepoint = stop_with_savepoint(cluster, job)
+    assert not site.decisions().keys() & set(waiting)
+    more = site.send(RECORDS)
+    site.script.tell("smart", wait_ms=0)
+    job = run(2, savepoint, lanes=3)
+    assert {each.number for each in site.wait(waiting)} == {FAST}
+    assert {each.number for each in site.wait(more)} <= {SMART, FAST}
+    site.flow_until_answered_by("smart")
+    cluster.flink("cancel", job)
