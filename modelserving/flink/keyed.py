@@ -36,7 +36,7 @@ class DecodeFunction(ProcessFunction):
         self._decoder = Decoder(self._options.data_types, self._options.topics.records)
         self._metrics = Metrics(runtime_context.get_metrics_group())
 
-    def process_element(self, value: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
+    def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
         decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
         for batch in decoded.batches:
             yield Row(batch.data_type, batch.to_ipc())

@@ -31,7 +31,7 @@ class PartitionedJoin(CoFlatMapFunction):
         self._join = assembly.join(self._options, runtime_context)
         self._metrics = Metrics(runtime_context.get_metrics_group())
 
-    def flat_map1(self, value: Row) -> Iterator[Row]:
+    def flat_map1(self, value: bytes) -> Iterator[Row]:
         decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
         for batch in decoded.batches:
             for outgoing in self._join.on_batch(batch, self.store):

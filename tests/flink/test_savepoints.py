@@ -44,7 +44,8 @@ def test_restored_at_other_parallelisms_and_after_changes(
     flow = Flow(servers, topics, DATA_TYPES)
     configuration = tmp_path / "data-types.toml"
     configuration.write_text("\n".join(wine_table(name) for name in DATA_TYPES))
-    options = ["--data-types", str(configuration)]
+    # With so long an interval records are being gathered whenever the job stops.
+    options = ["--data-types", str(configuration), "--batch-interval", "10000"]
     with local_cluster(tmp_path) as cluster:
         job = submit(cluster, servers, topics, join, parallelism=3, arguments=options)
         serving = dict.fromkeys(DATA_TYPES, ("linear", "1"))

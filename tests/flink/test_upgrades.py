@@ -49,7 +49,7 @@ def test_restored(kept: Kept, cluster: LocalCluster, broker: LocalBroker, tmp_pa
         for partition, (scored, held) in enumerate(zip(kept.scored, kept.held, strict=True))
         for number in range(held)
     ]
-    assert held
+    assert held or kept.release not in ("0.1.0", "0.2.0"), "windows held records"
     flow = Flow(servers, kept.topics, DATA_TYPES, before=held)
     waiting = flow.send(RECORDS)
     savepoint = tmp_path / "savepoint"

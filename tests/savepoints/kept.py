@@ -25,13 +25,13 @@ class Kept:
     release: str
     join: str
     parallelism: int
-    batch_interval_ms: int
     topic_prefix: str
     """The savepoint names its topics."""
     scored: tuple[int, ...]
     """Of each partition of the records: so many were scored, from offset 0 on."""
     held: tuple[int, ...]
-    """Of each partition: so many after those were read and not yet scored. They are in the savepoint."""
+    """Of each partition: so many after those were read and not yet scored. They are in the savepoint, which up to
+    release 0.2 was made while a window was open."""
     model_log: tuple[str, ...]
     """What was published, in words, by offset; the savepoint is after all of it."""
     serving: dict[str, tuple[str, str]]

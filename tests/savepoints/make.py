@@ -1,16 +1,14 @@
 """Makes the savepoints of the present release, one for each join: `python -m tests.savepoints.make`.
 
 Run it when a release is made, with the code of the release; `tests/flink/test_upgrades.py` restores what it leaves
-here. A savepoint is made while a window is open, so that it holds records that were read and not scored.
+here.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
-import time
 import tomllib
 import urllib.request
 from collections.abc import Mapping
@@ -40,8 +38,6 @@ PARALLELISM = 2
 RECORDS = 30
 """Sent to each partition at a time."""
 YEAR_2200_MS = 7_258_118_400_000
-BATCH_INTERVAL_S = 10
-"""Long enough to send records and to make a savepoint in it."""
 
 
 def scheduled(model: bytes) -> bytes:
@@ -122,10 +118,10 @@ def present_release() -> str:
 
 
 def make(release: str, join: str, servers: str, cluster: LocalCluster) -> Kept:
-    """Run the job through all stages, send some more records, and keep a savepoint of before they are scored."""
+    """Run the job through all stages, and keep a savepoint."""
     topics = Topics(f"kept-{release}-{join}-")
     topics_module.create(servers, topics, PARTITIONS)
-    options = ["--data-types", str(data_types_file(cluster.folder)), "--batch-interval", str(BATCH_INTERVAL_S * 1000)]
+    options = ["--data-types", str(data_types_file(cluster.folder))]
     job = submit(cluster, servers, topics, join, PARALLELISM, arguments=options)
     results = TopicReader(servers, topics.results)
     events = TopicReader(servers, topics.model_events)
@@ -140,17 +136,7 @@ def make(release: str, join: str, servers: str, cluster: LocalCluster) -> Kept:
             newest = results.wait_for(sent)[-RECORDS * PARTITIONS :]
             scores = [ServingResult.FromString(message.value()) for message in newest]
             serving = {score.data_type: (score.model_name, score.model_version) for score in scores}
-    while True:
-        wait_until(lambda: time.time() % BATCH_INTERVAL_S < 0.2)  # a window has just begun
-        window = time.time() // BATCH_INTERVAL_S
-        held = send(servers, topics, sent)
-        savepoint = take_savepoint(cluster.url, job)
-        while sum(read_positions(savepoint, topics.records).values()) < sent + held:
-            savepoint = take_savepoint(cluster.url, job)
-        if time.time() // BATCH_INTERVAL_S == window:
-            break
-        sent += held  # the window may have closed before the savepoint was made
-        results.wait_for(sent)
+    savepoint = take_savepoint(cluster.url, job)
     cluster.flink("cancel", job)
     results.close()
     events.close()
@@ -158,10 +144,9 @@ def make(release: str, join: str, servers: str, cluster: LocalCluster) -> Kept:
         release=release,
         join=join,
         parallelism=PARALLELISM,
-        batch_interval_ms=BATCH_INTERVAL_S * 1000,
         topic_prefix=topics.prefix,
         scored=(sent // PARTITIONS,) * PARTITIONS,
-        held=(held // PARTITIONS,) * PARTITIONS,
+        held=(0,) * PARTITIONS,
         model_log=tuple(in_words(model) for stage in STAGES for model in stage.models),
         serving=dict(STAGES[-1].serving),
         scheduled={
@@ -205,14 +190,6 @@ def take_savepoint(url: str, job: str) -> Path:
     operation = rest(address)["operation"]
     assert "location" in operation, operation
     return Path(urlparse(operation["location"]).path)
-
-
-def read_positions(savepoint: Path, topic: str) -> dict[int, int]:
-    """Partition → offset that the source reads next, as Flink's Kafka connector wrote it: no end is set."""
-    no_end = (-(2**63)).to_bytes(8, "big", signed=True)
-    split = re.compile(re.escape(topic.encode()) + b"(.{4})(.{8})" + re.escape(no_end), re.DOTALL)
-    found = [match.groups() for file in savepoint.iterdir() for match in split.finditer(file.read_bytes())]
-    return {int.from_bytes(partition, "big"): int.from_bytes(offset, "big") for partition, offset in found}
 
 
 def in_words(model: bytes) -> str:
