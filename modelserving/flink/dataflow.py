@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pyflink.common import Row, Types
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream
 from pyflink.table import StreamTableEnvironment
 
 from modelserving.flink import rows, tables
@@ -14,18 +14,13 @@ from modelserving.flink.options import JobOptions
 from modelserving.flink.statistics import GATHERED_S, StatisticsFunction, bucket_of
 from modelserving.flink.uids import set_uids
 
-_FUNCTIONS = {
-    "unpack_messages": "modelserving.functions.UnpackMessages",
-}
-"""SQL functions, in Java: `jars/src/`."""
-
 
 def declare(table: StreamTableEnvironment, options: JobOptions) -> None:
-    """Declare the tables and SQL functions that the other parts use."""
+    """Declare the tables and the SQL function that the other parts use."""
     for statement in (tables.records_table(options), tables.models_table(options), tables.outputs_table(options)):
         table.execute_sql(statement)
-    for name, java_class in _FUNCTIONS.items():
-        table.create_java_temporary_function(name, java_class)
+    # In Java: `jars/src/`.
+    table.create_java_temporary_function("unpack_messages", "modelserving.functions.UnpackMessages")
 
 
 def admission(

@@ -39,7 +39,7 @@ class StartFunction(BroadcastProcessFunction):
         self._metrics = Metrics(runtime_context.get_metrics_group())
         self._holding: dict[str, Holding | None] = {}
 
-    def process_element(self, value: Row, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+    def process_element(self, value: bytes, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
         decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
         rejected = list(decoded.rejected)
         for batch in decoded.batches:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from modelserving.flink import dataflow, rows, tables
+from modelserving.flink import batching, dataflow, rows, tables
 from modelserving.flink.admission import model_key
 from modelserving.flink.keying import keyed_by_first, take_for
 from modelserving.flink.options import SpeculativeOptions
