@@ -84,6 +84,75 @@ def rejections(data_type: str, reasons: dict[str, int], age_ms: int = 0) -> JSON
     }
 
 
+def policy(data_type: str, decided: int, age_ms: int = 0, **more: object) -> JSON:
+    """What a policy decided: 1000 records in the second that ended `age_ms` ago, 100 of them at the deadline."""
+    at_ms = now_ms() - age_ms
+    late = decided // 100
+    return {
+        "data_type": data_type,
+        "terms": {
+            "rule": "COMBINED",
+            "quorum": 2,
+            "decider": "",
+            "timeout_ms": 50,
+            "models": ["smart", "middling", "fast"],
+            "challengers": ["next"],
+            "shadow": 0.1,
+            "canary": 0.0,
+        },
+        "since": at_ms - 3_600_000,
+        "last_decided_ms": at_ms,
+        "decided": decided,
+        "why": {"QUORUM": decided * 8 // 10, "DEADLINE": decided // 10, "NO_QUORUM": decided // 10},
+        "at_deadline": decided // 10,
+        "late": late,
+        "decision_ms": quantiles(decided, 17.0),
+        "late_ms": quantiles(late, 1.0),
+        "models": [
+            voter("smart", decided, decided * 9 // 10, 100.0, late=late, missing={"SHED": 20, "FAILED": 3}),
+            voter("middling", decided, decided, 12.0),
+            voter("fast", decided, decided, 1.0),
+            voter("next", decided // 10, decided // 10, 2.0, counted=0, shadow=decided // 10),
+            voter("earlier", 70, 70, 2.0),
+        ],
+        "agreement": [
+            {"first": "fast", "second": "middling", "compared": decided, "agreed": decided * 9 // 10},
+            {"first": "fast", "second": "smart", "compared": decided * 9 // 10, "agreed": decided * 3 // 4},
+            {"first": "middling", "second": "smart", "compared": decided * 9 // 10, "agreed": decided * 17 // 20},
+            {"first": "fast", "second": "next", "compared": decided // 10, "agreed": decided // 40},
+        ],
+        "recent": {
+            "seconds": 1.0,
+            "decided": 1000,
+            "decided_per_s": 1000.0,
+            "why": {"QUORUM": 900, "DEADLINE": 100},
+            "at_deadline": 100,
+            "late": 7,
+            "decision_ms": quantiles(1000, 15.0),
+            "counted": {"smart": 700, "fast": 950},
+            "late_answers": {"smart": 90},
+        },
+        "updated_ms": at_ms,
+        **more,
+    }
+
+
+def voter(model: str, asked: int, answered: int, takes_ms: float, **more: object) -> JSON:
+    """How a model voted."""
+    return {
+        "model": model,
+        "asked": asked,
+        "shadow": 0,
+        "answered": answered,
+        "late": 0,
+        "counted": answered // 2,
+        "missing": {},
+        "taken_ms": quantiles(answered, takes_ms),
+        "last_asked_ms": now_ms(),
+        **more,
+    }
+
+
 def model(data_type: str, *versions: tuple[str, str], instances: int = 2) -> JSON:
     """A data type whose versions have served, the last of them now."""
     begin = now_ms() - 60_000 * len(versions)
@@ -173,6 +242,7 @@ def answers() -> dict[str, Any]:
                 stats("colour", "glm", "7", 9000, age_ms=3000, **labels),
             ],
         },
+        "/api/policies": {"at_ms": now_ms(), "policies": []},
         "/api/models": {"data_types": [model("wine", ("tree", "1"), ("forest", "2")), model("colour", ("glm", "7"))]},
         "/api/events": {
             "events": [

@@ -9,7 +9,6 @@ const FULL_PSI = 1;
 
 /** @param {object | null} current statistics of the version that serves */
 export function showDrift(current, now) {
-  byId("drift-mark").hidden = !current?.drift.drifted;
   setText(byId("drift-words"), current ? words(current.drift, now) : "Nothing was scored yet.");
   fillTable("drift", current && compared(current.drift) ? rows(current.drift) : []);
 }

@@ -16,6 +16,8 @@ export const tick = (number) => (Math.abs(number) >= 1000 ? compact : threeDigit
 
 export const percent = (share) => `${measure(100 * share)} %`;
 
+export const milliseconds = (number) => (number == null ? NONE : `${measure(number)} ms`);
+
 /** A table's cell with a number. */
 export const numberCell = (text) => ({ text, className: "number" });
 

@@ -3,6 +3,7 @@
 import { byId, setAttribute, setText } from "./dom.js";
 import { count, label, measure } from "./format.js";
 import { hashOf } from "./route.js";
+import { latestOf } from "./serving.js";
 
 const MOST_ITEMS = 100;
 
@@ -29,7 +30,7 @@ export function showList(view, history, chosen, now) {
 }
 
 function summary(view, history, name, now) {
-  const latest = history.latest(name, now);
+  const latest = latestOf(view, history, name, now);
   const [row] = view.serving(name);
   return {
     name,

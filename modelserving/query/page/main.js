@@ -2,6 +2,7 @@
 
 import { getJson, useToken } from "./api.js";
 import { Connection, throttled } from "./connection.js";
+import { showDecisionFigures, showDecisions } from "./decisions.js";
 import { showDistribution } from "./distribution.js";
 import { byId, setAttribute, setText, visible } from "./dom.js";
 import { showDrift } from "./drift.js";
@@ -14,8 +15,9 @@ import { showRejected } from "./rejected.js";
 import { chosenOf } from "./route.js";
 import { showFigures, showServing, showTotals, showVersions } from "./serving.js";
 import { swaps } from "./swaps.js";
-import { showTimeline } from "./timeline.js";
+import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
+import { showVoters } from "./voters.js";
 
 const STATES = {
   connecting: "◌ Connecting",
@@ -33,6 +35,16 @@ const REJECTED = "api/rejected?limit=50";
 
 const view = new View();
 const history = new History();
+const served = new Timeline(
+  { id: "latency", title: "Latency" },
+  { id: "rates", title: "Rates", first: "served", second: "rejected" },
+  "minutes",
+);
+const decided = new Timeline(
+  { id: "decision-time", title: "Decision time" },
+  { id: "deadlines", title: "Deadline misses", first: "decided", second: "at the deadline" },
+  "decision-minutes",
+);
 let clockAhead = 0; // the service's clock, against this browser's
 
 const serverNow = () => Date.now() + clockAhead;
@@ -46,10 +58,13 @@ function takeStats(stats) {
 async function load(signal, lostAt) {
   view.begin();
   const [stats, ...others] = await Promise.all(
-    ["api/stats", "api/models", EVENTS, REJECTED].map((path) => getJson(path, signal)),
+    ["api/stats", "api/policies", "api/models", EVENTS, REJECTED].map((path) => getJson(path, signal)),
   );
   clockAhead = stats.at_ms - Date.now();
-  if (lostAt > 0) history.interrupted(lostAt + clockAhead, stats.at_ms);
+  if (lostAt > 0) {
+    history.interrupted(lostAt + clockAhead, stats.at_ms);
+    view.policies.interrupted(lostAt + clockAhead, stats.at_ms);
+  }
   view.takeAll(stats, ...others).forEach((each) => history.add(each));
   loadChosen();
   byId("columns").hidden = false; // not before: zeros would be taken for figures
@@ -85,6 +100,7 @@ function loadChosen() {
 
 function received(name, data) {
   if (name === "stats") takeStats(data);
+  if (name === "policy") view.policies.take(data);
   if (name === "gone") view.forgetStats(data);
   if (name === "model") takeEvent(data);
   if (name === "rejected") {
@@ -125,12 +141,23 @@ function show() {
     showTotals(view, history, now);
     return;
   }
-  const { current, previous } = view.currentAndPrevious(dataType);
-  showFigures(view, history, dataType, now);
+  const policy = view.policies.of(dataType);
+  document.body.classList.toggle("with-policy", policy !== null);
+  if (policy) {
+    const rejected = [...view.rejectedByReason([dataType]).values()].reduce((a, b) => a + b, 0);
+    showDecisionFigures(policy, view.policies.latest(dataType, now), rejected, now);
+    showDecisions(policy);
+    showVoters(policy);
+    decided.show(view.policies.points(dataType, now), swaps(view, dataType), now);
+  } else {
+    const { current, previous } = view.currentAndPrevious(dataType);
+    showFigures(view, history, dataType, now);
+    showDrift(current, now);
+    served.show(history.points(dataType, now), swaps(view, dataType), now);
+    showDistribution(current, previous);
+  }
+  byId("drift-mark").hidden = !view.drifted(dataType);
   showServing(view, dataType, now);
-  showDrift(current, now);
-  showTimeline(history.points(dataType, now), swaps(view, dataType), now);
-  showDistribution(current, previous);
   showVersions(view, dataType, now);
 }
 

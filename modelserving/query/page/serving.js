@@ -1,19 +1,18 @@
 // Which versions serve and have served a data type, and its figures.
 
 import { byId, fillFigures, fillTable } from "./dom.js";
-import { ago, count, measure, moment, NONE, numberCell, quantile } from "./format.js";
+import { ago, count, measure, milliseconds, moment, numberCell, quantile } from "./format.js";
 import { versionKey } from "./view.js";
 
 const MOST_VERSIONS = 50;
 
 const total = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const rate = (number) => (number === undefined ? "0" : measure(number));
-const milliseconds = (number) => (number == null ? NONE : `${measure(number)} ms`);
 
 /** What a figure is of. */
-const LATELY = "in the last seconds";
+export const LATELY = "in the last seconds";
 const OF_VERSION = "since this version began";
-const OF_ALL = "since the job began";
+export const OF_ALL = "since the job began";
 
 /** Of one data type. */
 export function showFigures(view, history, dataType, now) {
@@ -35,11 +34,20 @@ export function showFigures(view, history, dataType, now) {
   ]);
 }
 
+/** The present rates of a data type: what is served is what its policy decides, if it has one. */
+export function latestOf(view, history, dataType, now) {
+  const latest = history.latest(dataType, now);
+  if (view.policies.of(dataType) === null) return latest;
+  return { served: view.policies.latest(dataType, now)?.served ?? 0, rejected: latest?.rejected ?? 0 };
+}
+
 /** Of all data types together. */
 export function showTotals(view, history, now) {
   const names = view.dataTypes();
-  const latest = names.map((each) => history.latest(each, now)).filter((each) => each !== null);
-  const served = names.flatMap((each) => view.statsOf(each)).map((each) => each.served);
+  const latest = names.map((each) => latestOf(view, history, each, now)).filter((each) => each !== null);
+  // Where a policy decides, each record has several answers of models.
+  const ofVersions = (name) => total(view.statsOf(name).map((each) => each.served));
+  const served = names.map((name) => view.policies.of(name)?.decided ?? ofVersions(name));
   fillFigures(byId("figures"), [
     ["Data types", count(names.length)],
     ["With drift", count(names.filter((each) => view.drifted(each)).length)],
@@ -82,7 +90,7 @@ function versionRow(version, stats, now) {
     version.version,
     version.state,
     moment(version.state_at_ms, now),
-    stats?.modelType ?? version.engine,
+    stats?.modelType || version.engine,
     numberCell(count(stats?.served ?? 0)),
     numberCell(count(stats?.errors ?? 0)),
     numberCell(quantile(stats?.latency_ms, "p50", "ms")),

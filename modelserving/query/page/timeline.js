@@ -12,39 +12,56 @@ const LABEL_ROW_PX = 18;
 
 const MINUTE_MS = 60_000;
 
-let marks = [];
+/** Two charts of the same time, and the table of both. */
+export class Timeline {
+  #marks = [];
+  #latency;
+  #rates;
+  #table;
 
-const latency = timeChart("latency", "p50", "p99", "ms");
-const rates = timeChart("rates", "served", "rejected", "per second");
+  /**
+   * @param {object} latency `{id, title}` of the chart of p50 and p99, in milliseconds
+   * @param {object} rates `{id, title, first, second}`; the last two are the words for `served` and `rejected`
+   * @param {string} table
+   */
+  constructor(latency, rates, table) {
+    const drawn = (plot) => drawMarks(plot, this.#marks);
+    const ofLatency = { ...latency, first: "p50", second: "p99", unit: "ms" };
+    this.#latency = { ...ofLatency, chart: timeChart(ofLatency, drawn) };
+    const ofRates = { ...rates, unit: "per second" };
+    this.#rates = { ...ofRates, chart: timeChart(ofRates, drawn) };
+    this.#table = table;
+  }
 
-function timeChart(id, first, second, unit) {
+  /**
+   * @param {object[]} points of `History`
+   * @param {object[]} swaps of `swaps`
+   * @param {number} now by the service's clock
+   */
+  show(points, swaps, now) {
+    const from = now - SPAN_MS;
+    this.#marks = swaps.filter((each) => each.at >= from).slice(-MOST_MARKS);
+    const known = points.filter((each) => each.at >= from);
+    const tookOver = this.#marks.map((each) => `${each.label} took over at ${clock(each.at)}`).join("; ") || "no swap";
+    const drawn = [[this.#latency, "p50", "p99"], [this.#rates, "served", "rejected"]];
+    for (const [{ chart, title, ...names }, first, second] of drawn) {
+      const told = words(known, first, second, names);
+      chart.show(columns(known, from, now, first, second), `${title}, ${told}; ${tookOver}`);
+    }
+    fillTable(this.#table, minutes(known, this.#marks));
+  }
+}
+
+function timeChart({ id, first, second, unit }, drawn) {
   return new Chart(id, {
     x: { time: true, range: (plot, low, high) => [low, high] },
     xLabels: (plot, splits) => splits.map((each) => clock(1000 * each).slice(0, each % 60 === 0 ? 5 : 8)),
     read: ([at, a, b]) => `${clock(1000 * at)}: ${first} ${shown(a)}, ${second} ${shown(b)} ${unit}`,
-    drawn: drawMarks,
+    drawn,
   });
 }
 
 const shown = (number) => (number == null ? NONE : measure(number));
-
-/**
- * @param {object[]} points of `History`
- * @param {object[]} swaps of `swaps`
- * @param {number} now by the service's clock
- */
-export function showTimeline(points, swaps, now) {
-  const from = now - SPAN_MS;
-  marks = swaps.filter((each) => each.at >= from).slice(-MOST_MARKS);
-  const known = points.filter((each) => each.at >= from);
-  const tookOver = marks.map((each) => `${each.label} took over at ${clock(each.at)}`).join("; ") || "no swap";
-  latency.show(columns(known, from, now, "p50", "p99"), `Latency, ${words(known, "p50", "p99", "ms")}; ${tookOver}`);
-  rates.show(
-    columns(known, from, now, "served", "rejected"),
-    `Rates, ${words(known, "served", "rejected", "per second")}; ${tookOver}`,
-  );
-  fillTable("minutes", minutes(known));
-}
 
 /** Both ends of the time are there, with nothing, so that the axis always spans it. */
 function columns(points, from, to, first, second) {
@@ -55,15 +72,15 @@ function columns(points, from, to, first, second) {
   ];
 }
 
-function words(points, first, second, unit) {
+function words(points, first, second, names) {
   const last = points.findLast((each) => each[first] !== null);
   if (!last) return "last ten minutes: nothing";
   const most = Math.max(...points.map((each) => each[second] ?? 0));
-  const atLast = `${first} ${shown(last[first])} and ${second} ${shown(last[second])} ${unit}`;
-  return `last ten minutes: at ${clock(last.at)} ${atLast}, ${second} at most ${shown(most)}`;
+  const atLast = `${names.first} ${shown(last[first])} and ${names.second} ${shown(last[second])} ${names.unit}`;
+  return `last ten minutes: at ${clock(last.at)} ${atLast}, ${names.second} at most ${shown(most)}`;
 }
 
-function minutes(points) {
+function minutes(points, marks) {
   const byMinute = Map.groupBy(points, (each) => Math.floor(each.at / MINUTE_MS));
   return [...byMinute].reverse().map(([minute, each]) => [
     clock(minute * MINUTE_MS).slice(0, 5),
@@ -80,7 +97,7 @@ const millisecondsCell = (numbers) => (numbers.length ? `${measure(Math.max(...n
 const mean = (numbers) => (numbers.length ? measure(numbers.reduce((a, b) => a + b) / numbers.length) : NONE);
 
 /** Elements rather than drawn: their text stays sharp, and has the style sheet's colours. */
-function drawMarks(plot) {
+function drawMarks(plot, marks) {
   const known = [...plot.over.querySelectorAll(".swap")];
   known.slice(marks.length).forEach((each) => each.remove());
   const begins = Array(LABEL_ROWS).fill(Infinity); // of the leftmost label in each row: the newest have precedence

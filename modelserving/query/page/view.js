@@ -1,5 +1,7 @@
 // What the service has told, as far as the page needs it.
 
+import { Policies } from "./policies.js";
+
 /** Kept of each, newest first; the service knows more. */
 const MOST_EVENTS = 500;
 const MOST_SAMPLES = 50;
@@ -19,6 +21,7 @@ export class View {
   stats = new Map();
   /** By data type. @type {Map<string, {serving: object[], versions: object[]}>} */
   models = new Map();
+  policies = new Policies();
   /** Of all data types. */
   events = [];
   rejected = { models: { total: 0, by_reason: {} }, sample: [] };
@@ -27,7 +30,7 @@ export class View {
   #told = new WeakSet();
 
   dataTypes() {
-    return [...new Set([...this.stats.keys(), ...this.models.keys()])];
+    return [...new Set([...this.stats.keys(), ...this.models.keys(), ...this.policies.dataTypes()])];
   }
 
   /** Of every version that served a data type; those without a name are of records that no model was asked about. */
@@ -38,10 +41,11 @@ export class View {
   /** A connection begins. What neither it streams nor the answers to `takeAll` tell is no more. */
   begin() {
     this.#told = new WeakSet();
+    this.policies.begin();
   }
 
   /** @returns {object[]} those of the statistics that were news */
-  takeAll(stats, models, events, rejected) {
+  takeAll(stats, policies, models, events, rejected) {
     const keys = new Set(stats.stats.map((each) => `${each.data_type}\n${statsKey(each)}`));
     for (const [dataType, versions] of this.stats) {
       for (const [key, each] of versions) {
@@ -49,6 +53,7 @@ export class View {
       }
       if (versions.size === 0) this.stats.delete(dataType);
     }
+    this.policies.takeAll(policies);
     this.takeModels(models);
     this.events = this.events.filter((each) => this.#told.has(each));
     this.events = merged(this.events, events.events, eventKey, "at_ms", MOST_EVENTS);
@@ -150,7 +155,9 @@ export class View {
   }
 
   drifted(dataType) {
-    return this.currentAndPrevious(dataType).current?.drift.drifted ?? false;
+    if (this.policies.of(dataType) === null) return this.currentAndPrevious(dataType).current?.drift.drifted ?? false;
+    const now = new Set(this.serving(dataType).map((row) => versionKey(row.name, row.version, row.sha256)));
+    return this.statsOf(dataType).some((each) => each.drift.drifted && now.has(statsKey(each)));
   }
 
   /** Records of these data types that were turned away, by reason. */
