@@ -67,7 +67,7 @@ _SHARED = (
         default=20,
         show_default=True,
         metavar="MS",
-        help="Records of so many milliseconds are scored together.",
+        help="The least time between two batches, each of which is scored as a whole; longer under load.",
     ),
     click.option(
         "--checkpoint-interval",
