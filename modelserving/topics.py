@@ -107,12 +107,12 @@ class Topics:
     @property
     def written(self) -> tuple[str, ...]:
         """Those that the serving job writes."""
-        return self.results, *self._told
+        return self.results, *self.told
 
     @property
     def written_speculative(self) -> tuple[str, ...]:
         """Those that the speculative job writes."""
-        return self.decisions, self.late_answers, self.speculative_control, *self._told
+        return self.decisions, self.late_answers, self.speculative_control, *self.told
 
     @property
     def serving(self) -> tuple[str, ...]:
@@ -135,8 +135,8 @@ class Topics:
         return self.models, self.speculative_control
 
     @property
-    def _told(self) -> tuple[str, ...]:
-        """Those that both jobs write."""
+    def told(self) -> tuple[str, ...]:
+        """Those that both jobs write, and whoever shows what they do reads."""
         return self.rejected_records, self.rejected_models, self.model_events, self.serving_stats
 
 

@@ -84,7 +84,7 @@ def following(bootstrap_servers: str, topics: Topics) -> Iterator[Followed]:
     """
     # Kafka's client tells of each attempt to connect to a broker that is away.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    topics_module.check(bootstrap_servers, topics)
+    topics_module.check(bootstrap_servers, topics, topics.told)
     followed = Followed(bootstrap_servers, topics)
     try:
         followed.start()

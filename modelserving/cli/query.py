@@ -41,7 +41,7 @@ def query(*, host: str, port: int, token_file: Path | None, bootstrap_servers: s
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     token = server.read_token(token_file)
     server.need_token(host, token)
-    topics_module.check(bootstrap_servers, topics)
+    topics_module.check(bootstrap_servers, topics, topics.told)
     with server.listen(host, port) as listening:
         service = of_broker(bootstrap_servers, topics)
         click.echo(f"query service at {server.url_of(listening)}")

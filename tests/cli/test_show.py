@@ -6,12 +6,13 @@ import json
 import signal
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 
 from modelserving.local.broker import LocalBroker
 from modelserving.statistics.keys import policy_key
-from modelserving.topics import Topics
+from modelserving.topics import Topics, admin_client
 from modelserving.wire.model_pb2 import ModelType
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent
 from modelserving.wire.speculative_pb2 import Rule
@@ -149,6 +150,14 @@ def test_watch_tells_each_change(broker: LocalBroker, topics: Topics) -> None:
         assert [each["served"] for each in json.loads(process.stdout.readline())["stats"]] == [2000]
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+
+
+def test_only_what_is_read_must_be_there(run: Run, broker: LocalBroker) -> None:
+    others = Topics(f"told-{uuid4().hex}-")
+    with admin_client(broker.bootstrap_servers) as admin:
+        admin.create_topics({name: {"num_partitions": 1} for name in others.told}, wait_for_metadata=True)
+    done = run("policies", "--json", "--topic-prefix", others.prefix)
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"policies": []})
 
 
 def test_a_broker_that_is_away(run: Run) -> None:
