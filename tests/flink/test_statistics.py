@@ -44,6 +44,17 @@ class Told:
         wait_until(there, describe=lambda: f"{self.newest()}")
         return self.newest()[asked]
 
+    def wait_for_all(self, data_type: str, served: int) -> dict[tuple[str, str, str], ServingStats]:
+        """Until all versions of a data type together have served so many records, and rest: one instance may still
+        have served the first when the other had begun with the second."""
+
+        def there() -> bool:
+            found = [stats for (of, _, _), stats in self.newest().items() if of == data_type]
+            return sum(stats.served for stats in found) == served and not any(each.recent.served for each in found)
+
+        wait_until(there, describe=lambda: f"{self.newest()}")
+        return self.newest()
+
     def close(self) -> None:
         self._reader.close()
 
@@ -77,8 +88,7 @@ def test_totals_of_each_version(
 
         wait_until(second_serves)
         results.wait_for(sent)
-        by_first = told.newest()["wine", "linear", "1"].served
-        second = told.wait_for("wine", "graph", "2", sent - by_first)
+        second = told.wait_for_all("wine", sent)["wine", "graph", "2"]
         check_flinks_metrics(job, join, sent, BAD + UNKNOWN)
         results.close()
     assert (first.modelType, second.modelType) == (ModelType.PMML, ModelType.TENSORFLOW)
