@@ -1,4 +1,4 @@
-"""Streams whose elements carry their key, or the function that they are for, already."""
+"""What is done with a stream in the JVM, between two Python functions."""
 
 from __future__ import annotations
 
@@ -32,3 +32,19 @@ def take_for(stream: DataStream, target: str, owner: str, row_type: Any) -> Data
     taken = DataStream(stream._j_data_stream.flatMap(function, row_type.get_java_type_info()))
     name = f"{owner}-for-{target}"
     return taken.name(name).uid(name)
+
+
+def with_pulse(stream: DataStream, every_ms: int, for_ms: int, owner: str, row_type: Any) -> DataStream:
+    """Rows (key, value), spread evenly over the instances of what follows, and empty ones after them, as a clock.
+
+    Args:
+        stream: of the rows.
+        every_ms: so close do empty rows follow the last other one at first.
+        for_ms: so long do they follow it.
+        owner: the uid of the operator that needs the clock.
+        row_type: of the rows.
+    """
+    operator = get_gateway().jvm.modelserving.functions.Pulse(every_ms, for_ms)
+    name = f"{owner}-pulse"
+    pulsed = stream.rebalance()._j_data_stream.transform(name, row_type.get_java_type_info(), operator)
+    return DataStream(pulsed).name(name).uid(name)

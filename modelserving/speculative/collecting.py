@@ -56,8 +56,9 @@ class Collected:
     outgoing: list[Outgoing] = field(default_factory=list)
     sample: tuple[str, bytes] | None = None
     """For the rollout of a data type: its name, an encoded `RolloutSample`."""
-    look_ms: int | None = None
-    """When to call `look` next, epoch milliseconds; None: never."""
+    looks_ms: tuple[int, ...] = ()
+    """When to call `look`, epoch milliseconds. `look` itself never asks for more: a timer that registers another one
+    fails a job that is being stopped."""
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Collector:
             # Or behind it: nothing waits for them any more.
             self._early.add(name)
             store.put(f"{_EARLY}{votes.model}/{votes.rows[0]}", encoded)
-            return Collected(look_ms=(self._clock_us() + self._keep_us) // 1000)
+            return Collected(looks_ms=((self._clock_us() + self._keep_us) // 1000,))
         collected = Collected()
         self._add(flight, votes, collected)
         return self._go_on(name, flight, store, collected, changed=True)
@@ -180,8 +181,9 @@ class Collector:
             return collected
         if changed:
             store.put(_REQUEST, encode_request(request))
+        looks_us = (let_go_us,) if request.is_decided else (request.deadline_us, let_go_us)
         # Rounded up: a timer that came too early would decide nothing.
-        collected.look_ms = -(-(let_go_us if request.is_decided else request.deadline_us) // 1000)
+        collected.looks_ms = tuple(-(-look_us // 1000) for look_us in looks_us)
         return collected
 
     def _sample(self, flight: _Flight, now_us: int) -> tuple[str, bytes] | None:

@@ -87,16 +87,6 @@ class LanePool:
         self._closed_ones = LaneCounts()
         self._counted = LaneCounts()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether there is, or will be, something to poll for."""
-        models = self._models.values()
-        return bool(self._missing) or any(
-            (model.coming is not None and not model.coming.failed)
-            or any(not version.lane.is_idle for version in model.versions)
-            for model in models
-        )
-
     def aspire(self, name: Name, wanted: Sequence[AdmittedModel]) -> None:
         """Have a model answer, or no longer.
 

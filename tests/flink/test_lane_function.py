@@ -13,10 +13,9 @@ import pytest
 from modelserving.admission import key_of
 from modelserving.arrow import to_ipc
 from modelserving.configuration import load_data_types
-from modelserving.flink import assembly
 from modelserving.flink.options import SPECULATIVE, SpeculativeOptions
 from modelserving.flink.speculative import lanes as module
-from modelserving.flink.speculative.lanes import LOOK_EVERY_MS, LaneFunction
+from modelserving.flink.speculative.lanes import LaneFunction
 from modelserving.model_history import NewestModel
 from modelserving.pieces import PIECE_BYTES, split
 from modelserving.speculative.lane import LaneLimits
@@ -28,7 +27,7 @@ from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.speculative_pb2 import LaneTask, SpeculativeControl, VoteState
 from modelserving.wire.state_pb2 import AdmittedModel, Decision, Retirement
-from tests.speculative.cases import DEADLINE_US, Clock
+from tests.speculative.cases import DEADLINE_US
 from tests.speculative.models import Model, batch
 from tests.waiting import LIMIT_S, wait_until
 
@@ -54,31 +53,27 @@ class Operator:
     """Lane 1 of 2, on states and a clock of its own; `start` is also its restart."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = Clock()
         self.states: dict[str, MapState] = {}
-        self.timers: list[int] = []
         self.votes: list[ModelVotes] = []
         self.log: dict[str, NewestModel] = {}
         self.log_is_read = threading.Event()
         self.log_is_read.set()
         self.loaded: list[bytes] = []
         monkeypatch.setattr(module, "prepare", lambda: None)
-        monkeypatch.setattr(module, "Counters", lambda _: SimpleNamespace(in_element=lambda: None, inc=lambda *_: None))
         monkeypatch.setattr(module, "policies", lambda _: POLICIES)
         monkeypatch.setattr(module, "newest_models", self._read_log)
         monkeypatch.setattr(module, "lane_pool", lambda *_: LanePool("lane-1", "models", self._make, LaneLimits()))
-        monkeypatch.setattr(assembly, "clock_ms", lambda: self.clock() // 1000)
-        service = SimpleNamespace(register_processing_time_timer=self.timers.append)
         self._context: Any = SimpleNamespace(
             get_broadcast_state=lambda descriptor: self.states.setdefault(descriptor.name, MapState()),
-            timer_service=lambda: service,
         )
         self.start()
 
     def start(self) -> None:
         options = SpeculativeOptions(SPECULATIVE, "localhost:9092", Topics(), load_data_types(), "test", lanes=2)
         self.function = LaneFunction(options, 0)
-        self.function.open(cast("Any", SimpleNamespace(get_metrics_group=lambda: None)))
+        counter = SimpleNamespace(inc=lambda _: None)
+        group = SimpleNamespace(counter=lambda _: counter)
+        self.function.open(cast("Any", SimpleNamespace(get_metrics_group=lambda: group)))
 
     def close(self) -> None:
         self.log_is_read.set()
@@ -106,12 +101,11 @@ class Operator:
             batch=to_ipc(batch()),
             deadline_us=2 * DEADLINE_US,
         )
-        self._take(self.function.process_element(task.SerializeToString(), self._context))
+        self._take(self.function.process_element(cast("Any", ["r", task.SerializeToString()]), self._context))
 
     def look(self) -> None:
-        """As the timer does."""
-        self.clock.now_us += LOOK_EVERY_MS * 1000
-        self._take(self.function.on_timer(0, self._context))
+        """As its clock has it do."""
+        self._take(self.function.process_element(cast("Any", ["", b""]), self._context))
 
     def answers(self, model: str = "smart") -> str:
         """The version that answers now; empty: no such model."""
@@ -228,7 +222,6 @@ def test_nothing_waits_for_the_model_log(operator: Operator) -> None:
     operator.policy("smart")
     operator.ask()
     assert [votes.states.tolist() for votes in operator.votes] == [[VoteState.NO_SUCH_MODEL]]
-    assert operator.timers[-1] == operator.clock() // 1000 + LOOK_EVERY_MS
     operator.votes.clear()
     operator.decide(admitted(3))
     operator.wait_for("v3")
@@ -236,19 +229,3 @@ def test_nothing_waits_for_the_model_log(operator: Operator) -> None:
     operator.log_is_read.set()
     operator.look()
     assert operator.answers() == "v3"
-
-
-def test_one_timer_at_a_time_and_none_when_nothing_is_outstanding(operator: Operator) -> None:
-    operator.policy("smart")
-    operator.decide(admitted(3))
-    operator.wait_for("v3")
-    operator.look()
-    operator.timers.clear()
-    for _ in range(3):
-        operator.ask()
-    assert len(operator.timers) <= 1
-    wait_until(lambda: operator.look() or len(operator.votes) == 3)  # type: ignore[func-returns-value]
-    operator.look()
-    operator.timers.clear()
-    operator.look()
-    assert operator.timers == []

@@ -13,7 +13,7 @@ from modelserving.local.cluster import LocalCluster
 from modelserving.topics import Topics
 from tests.faults.processes import workers_among
 from tests.flink.cluster import local_cluster, stop_with_savepoint, submit
-from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob
+from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob, metric
 from tests.flink.scripted.script import ENVIRONMENT
 from tests.flink.speculation import Speculation, speculation
 from tests.flink.test_speculative import FAST, SMART, publish_all
@@ -39,10 +39,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCl
 
 def kill_worker(job: MiniClusterJob, number: int) -> None:
     """Kill a worker, and wait until the job has restarted."""
-    before = job.restarts()
+    job_id, before = job.job, job.restarts()
     workers = workers_among(psutil.Process(job.pid).children(recursive=True))
     workers[number % len(workers)].kill()
-    wait_until(lambda: job.is_running() and job.restarts() > before)
+    wait_until(lambda: metric(job.url, job_id, "numRestarts") > before)
+    wait_until(job.is_running)
 
 
 def test_workers_killed_while_requests_are_in_flight(site: Speculation) -> None:

@@ -114,9 +114,7 @@ def by(answered: Answered) -> tuple[str, float]:
 
 def test_a_model_is_loaded_and_answers(site: Site) -> None:
     site.pool.aspire(NAME, [admitted(1)])
-    assert site.pool.is_busy
     site.settle(("LOADING", "1"), ("SERVING", "1"))
-    assert not site.pool.is_busy
     answered = site.ask()
     assert (answered.request, answered.votes.model, dict(answered.votes.metrics)) == ("r", "smart", {"accuracy": 0.5})
     assert by(answered) == ("1", 1.0)
@@ -126,11 +124,9 @@ def test_a_model_is_loaded_and_answers(site: Site) -> None:
 
 def test_a_model_that_is_not_there_says_so_at_once(site: Site) -> None:
     site.pool.offer(NAME, task(rows=2))
-    assert site.pool.is_busy
     (answered,) = site.poll()
     assert answered.votes.states.tolist() == [VoteState.NO_SUCH_MODEL] * 2
     assert "no model 'smart' of data type 'wine' is served" in answered.votes.detail
-    assert not site.pool.is_busy
 
 
 def test_the_one_before_answers_until_the_next_is_ready_and_then_leaves(site: Site) -> None:
@@ -146,7 +142,6 @@ def test_the_one_before_answers_until_the_next_is_ready_and_then_leaves(site: Si
     answered = site.answer()
     assert (answered.request, *by(answered)) == ("held", "1", 1.0)
     wait_until(lambda: bool(site.made.models[1].closed))
-    assert not site.pool.is_busy
     assert site.pool.take_counts() == LaneCounts(offered=2, answered=2)
 
 
@@ -174,7 +169,6 @@ def test_where_nothing_can_be_loaded_votes_say_why_and_it_is_tried_again(site: S
     site.made.faulty.add(1)
     site.pool.aspire(NAME, [admitted(1)])
     site.settle(("LOADING", "1"), ("LOAD_FAILED", "1"))
-    assert not site.pool.is_busy
     answered = site.ask()
     assert answered.votes.states.tolist() == [VoteState.FAILED]
     assert "no room" in answered.votes.failures[0].detail
@@ -213,4 +207,3 @@ def test_models_of_a_lane_do_not_wait_for_each_other(site: Site) -> None:
     wait_until(lambda: bool(site.made.models[1].asked))
     answers: list[tuple[str, float]] = [by(site.ask(OTHER)) for _ in range(3)]
     assert answers == [("2", 2.0)] * 3
-    assert site.pool.is_busy

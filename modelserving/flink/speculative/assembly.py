@@ -20,8 +20,8 @@ from modelserving.speculative.policies import Policies
 from modelserving.wire.speculative_pb2 import HeldPolicy
 from modelserving.wire.state_pb2 import AdmittedModel
 
-KEEP_LONGER_S = 5.0
-"""Than a lane takes to give up a model: so long does word of it take to the collector at most."""
+_WORD_S = 5.0
+"""Word of a lane takes so long to the collector at most."""
 
 
 def policies(options: SpeculativeOptions) -> Policies:
@@ -49,5 +49,9 @@ def lane_pool(options: SpeculativeOptions, operator: str, context: RuntimeContex
 
 def collector(options: SpeculativeOptions) -> Collector:
     """What decides."""
-    keep_s = options.lane_limits.answer_s + KEEP_LONGER_S
-    return Collector(options.topics.records, load_deciders(options.deciders), keep_s, clock_us)
+    return Collector(options.topics.records, load_deciders(options.deciders), keep_s(options), clock_us)
+
+
+def keep_s(options: SpeculativeOptions) -> float:
+    """For so long after a deadline votes may come: until a lane has given the model up, and has said so."""
+    return options.lane_limits.answer_s + _WORD_S

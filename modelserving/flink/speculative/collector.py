@@ -31,40 +31,42 @@ class CollectFunction(KeyedCoProcessFunction):
         self._collector = collector(self._options)
         self._store = MapModelStore(runtime_context.get_map_state(requests_descriptor()))
         self._counters = Counters(runtime_context.get_metrics_group())
-        self._timers: dict[str, int] = {}
+        self._timers: dict[str, tuple[int, ...]] = {}
 
     def process_element1(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
-        self._counters.in_element()
-        yield from self._emit(self._collector.open(ctx.get_current_key(), bytes(value), self._store), ctx)
+        yield from self._took(self._collector.open(ctx.get_current_key(), bytes(value), self._store), ctx)
 
     def process_element2(self, value: bytes, ctx: KeyedCoProcessFunction.Context) -> Iterator[Row]:
-        self._counters.in_element()
-        yield from self._emit(self._collector.vote(ctx.get_current_key(), bytes(value), self._store), ctx)
+        yield from self._took(self._collector.vote(ctx.get_current_key(), bytes(value), self._store), ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Row]:
         request = ctx.get_current_key()
-        if self._timers.get(request) == timestamp:
-            del self._timers[request]
-        yield from self._emit(self._collector.look(request, self._store), ctx)
+        left = tuple(each for each in self._timers.pop(request, ()) if each != timestamp)
+        if left:
+            self._timers[request] = left
+        yield from self._emit(self._collector.look(request, self._store))
 
-    def _emit(self, collected: Collected, ctx: Any) -> Iterator[Row]:
+    def _took(self, collected: Collected, ctx: Any) -> Iterator[Row]:
+        """What came of an element."""
+        self._counters.in_element()
+        yield from self._emit(collected)
+        self._set_timers(collected.looks_ms, ctx)
+
+    def _emit(self, collected: Collected) -> Iterator[Row]:
         for outgoing in collected.outgoing:
             if outgoing.role in _COUNTED:
                 self._counters.inc(_COUNTED[outgoing.role], len(outgoing.keys))
             yield rows.addressed_outgoing(outgoing, self._options.topics)
         if collected.sample is not None:
             yield Row("rollout", *collected.sample)
-        self._set_timer(collected.look_ms, ctx)
 
-    def _set_timer(self, look_ms: int | None, ctx: Any) -> None:
-        """One for each request."""
+    def _set_timers(self, looks_ms: tuple[int, ...], ctx: Any) -> None:
+        """Have these timers for the request, and no others."""
         request, service = ctx.get_current_key(), ctx.timer_service()
-        before = self._timers.pop(request, None)
-        if look_ms is not None:
-            self._timers[request] = look_ms
-        if before == look_ms:
-            return
-        if before is not None:
-            service.delete_processing_time_timer(before)
-        if look_ms is not None:
-            service.register_processing_time_timer(look_ms)
+        before = self._timers.pop(request, ())
+        for obsolete in set(before).difference(looks_ms):
+            service.delete_processing_time_timer(obsolete)
+        for new in set(looks_ms).difference(before):
+            service.register_processing_time_timer(new)
+        if looks_ms:
+            self._timers[request] = looks_ms

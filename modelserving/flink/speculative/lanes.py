@@ -1,7 +1,7 @@
 """A lane as a Flink operator: it takes tasks in and hands votes out, and never waits for a model.
 
 What models do, they do in threads and processes of their own (`lane_pool.py`). What came of it is looked for when an
-element passes, and on timers while something is outstanding.
+element passes; after tasks come empty ones, as a clock (`keying.with_pulse`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import fields
 from typing import Any
 
 from pyflink.common import Row
-from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
+from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
 from modelserving import serving_state
 from modelserving.admission import key_of, names_of
 from modelserving.events import outgoing_events
-from modelserving.flink import assembly, rows
+from modelserving.flink import rows
 from modelserving.flink.assembly import newest_models
-from modelserving.flink.counters import Counters
 from modelserving.flink.options import SpeculativeOptions
 from modelserving.flink.speculative.assembly import lane_pool, policies
 from modelserving.flink.state import MapModelStore, models_descriptor, policies_descriptor
@@ -27,6 +26,7 @@ from modelserving.flink.worker import prepare
 from modelserving.model_history import NewestModel
 from modelserving.model_log import by_name
 from modelserving.pieces import Pieces, forget
+from modelserving.speculative.lane import LaneCounts
 from modelserving.speculative.lane_pool import Name
 from modelserving.speculative.policies import decode
 from modelserving.speculative.starting import decode_task
@@ -34,11 +34,11 @@ from modelserving.speculative.votes import encode_votes
 from modelserving.wire.state_pb2 import AdmittedModel, Decision
 
 LOOK_EVERY_MS = 10
-"""While something is outstanding."""
+"""While tasks come."""
 
 
-class LaneFunction(KeyedBroadcastProcessFunction):
-    """Input 1: tasks, keyed by request; input 2, broadcast: policies, and decisions by data type and name of a model.
+class LaneFunction(BroadcastProcessFunction):
+    """Input 1: tasks, by request; input 2, broadcast: policies, and decisions by data type and name of a model.
 
     Args:
         options: the job's.
@@ -54,23 +54,22 @@ class LaneFunction(KeyedBroadcastProcessFunction):
         self._policies = policies(self._options)
         self._pool = lane_pool(self._options, f"lane-{self._lane + 1}", runtime_context)
         self._pieces = Pieces()
-        self._counters = Counters(runtime_context.get_metrics_group())
+        group = runtime_context.get_metrics_group()
+        self._tasks = {field.name: group.counter(f"tasks_{field.name}") for field in fields(LaneCounts)}
         self._here: set[Name] | None = None  # the models that policies have run here; None: not known after a start
-        self._timer_ms = 0
         self._reader = ThreadPoolExecutor(1, "model-log")
         self._reading: Future[dict[str, NewestModel]] | None = None
         self._has_read = False
         self._ahead: dict[Name, NewestModel] = {}
 
-    def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
-        self._counters.in_element()
+    def process_element(self, value: Row, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
         self._settle_in(ctx)
-        data_type, model, task = decode_task(bytes(value))
-        self._pool.offer((data_type, model), task)
+        if value[0]:
+            data_type, model, task = decode_task(bytes(value[1]))
+            self._pool.offer((data_type, model), task)
         yield from self._told(ctx)
-        self._set_timer(ctx)
 
-    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
+    def process_broadcast_element(self, value: Row, ctx: BroadcastProcessFunction.Context) -> Iterator[Row]:
         self._settle_in(ctx)
         data_type, name = names_of(value[0])
         if name:
@@ -79,11 +78,6 @@ class LaneFunction(KeyedBroadcastProcessFunction):
             ctx.get_broadcast_state(policies_descriptor()).put(data_type, bytes(value[1]))
             self._follow(ctx)
         yield from self._told(ctx)
-
-    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
-        self._settle_in(ctx)
-        yield from self._told(ctx)
-        self._set_timer(ctx)
 
     def close(self) -> None:
         self._reader.shutdown(wait=False, cancel_futures=True)
@@ -173,14 +167,6 @@ class LaneFunction(KeyedBroadcastProcessFunction):
         if events:
             yield rows.addressed_outgoing(outgoing_events(events), self._options.topics)
         counts = self._pool.take_counts()
-        for field in fields(counts):
-            if number := getattr(counts, field.name):
-                self._counters.inc(f"tasks_{field.name}", number)
-
-    def _set_timer(self, ctx: Any) -> None:
-        """One at a time, whichever key it is of."""
-        now = assembly.clock_ms()
-        is_busy = self._pool.is_busy or self._reading is not None
-        if is_busy and self._timer_ms <= now:
-            self._timer_ms = now + LOOK_EVERY_MS
-            ctx.timer_service().register_processing_time_timer(self._timer_ms)
+        for name, counter in self._tasks.items():
+            if number := getattr(counts, name):
+                counter.inc(number)

@@ -13,10 +13,11 @@ from pyflink.table import StreamTableEnvironment
 
 from modelserving.flink import batching, dataflow, rows, tables
 from modelserving.flink.admission import model_key
-from modelserving.flink.keying import keyed_by_first, take_for
+from modelserving.flink.keying import keyed_by_first, take_for, with_pulse
 from modelserving.flink.options import SpeculativeOptions
+from modelserving.flink.speculative.assembly import keep_s
 from modelserving.flink.speculative.collector import CollectFunction
-from modelserving.flink.speculative.lanes import LaneFunction
+from modelserving.flink.speculative.lanes import LOOK_EVERY_MS, LaneFunction
 from modelserving.flink.speculative.policies import PolicyFunction, control_key
 from modelserving.flink.speculative.rollouts import RolloutFunction
 from modelserving.flink.speculative.starter import StartFunction
@@ -69,8 +70,10 @@ def _lane(started: DataStream, told: DataStream, options: SpeculativeOptions, nu
     """A lane; `told`: decisions and policies."""
     name = _lane_name(number)
     tasks = take_for(started, name, "starter", rows.keyed_type())
+    for_ms = int(keep_s(options) * 1000)
     lane = (
-        keyed_by_first(tasks, rows.BYTES)
+        with_pulse(tasks, LOOK_EVERY_MS, for_ms, name, rows.keyed_type())
+        .set_parallelism(options.lane_parallelism)
         .connect(told.broadcast(models_descriptor(), policies_descriptor()))
         .process(LaneFunction(options, number), output_type=rows.addressed_type())
     )
