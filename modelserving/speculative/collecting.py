@@ -122,14 +122,20 @@ class Collector:
         self._add(flight, votes, collected)
         return self._go_on(name, flight, store, collected, changed=True)
 
-    def look(self, name: str, store: RequestStore) -> Collected:
-        """Decide what is due, and let go of what was waited for long enough."""
+    def look(self, name: str, at_us: int, store: RequestStore) -> Collected:
+        """Decide what is due, and let go of what was waited for long enough.
+
+        Args:
+            name: of the request.
+            at_us: the time of `looks_ms` that has come, epoch microseconds: the clock may have been set back since.
+            store: the request's.
+        """
         flight = self._flight(name, store)
         if flight is None:
             self._early.discard(name)
             store.clear()
             return Collected()
-        return self._go_on(name, flight, store, Collected(), changed=False)
+        return self._go_on(name, flight, store, Collected(), changed=False, at_us=at_us)
 
     def _flight(self, name: str, store: RequestStore) -> _Flight | None:
         if name not in self._flights:
@@ -162,9 +168,9 @@ class Collector:
             collected.outgoing.append(late_deltas(request, votes.model, late))
 
     def _go_on(
-        self, name: str, flight: _Flight, store: RequestStore, collected: Collected, *, changed: bool
+        self, name: str, flight: _Flight, store: RequestStore, collected: Collected, *, changed: bool, at_us: int = 0
     ) -> Collected:
-        request, now_us = flight.request, self._clock_us()
+        request, now_us = flight.request, max(self._clock_us(), at_us)
         if not request.is_decided:
             decided = request.decide(now_us)
             if len(decided.rows):

@@ -44,7 +44,7 @@ def encode_decisions(request: Request, decided: Decided, records: pa.RecordBatch
     Args:
         request: as it was when it was decided.
         decided: what the request decided just now; at least one record.
-        records: all of the request's records: columns of `decoding.RAW_SCHEMA`.
+        records: all of the request's records: columns of `decoding.RAW_SCHEMA`, of which the value is not needed.
         topic: the records' topic.
     """
     ballot, policy, rows = request.ballot, request.policy, decided.rows
@@ -91,7 +91,7 @@ def encode_late_answers(
     """One encoded `LateAnswer` for each of `rows`, those that `Request.add` gave for votes of `model`.
 
     Args:
-        records: all of the request's records: columns of `decoding.RAW_SCHEMA`.
+        records: all of the request's records: columns of `decoding.RAW_SCHEMA`, of which the value is not needed.
         topic: the records' topic.
         now_us: when the votes came, epoch microseconds.
     """

@@ -45,8 +45,10 @@ def start(batch: TypedBatch, holding: Holding) -> Started:
         for key, partition, offset in zip(keys, partitions, offsets, strict=True)
     ]
     request = Request(policy, route(policy, identities), batch.received_us, holding.decider)
+    # Of the records, all but what was in them: decisions name them by their key and place.
+    places = to_ipc(records.drop_columns("value"))
     opening = RequestOpening(
-        schema=SCHEMA, request=request_message(request), records=to_ipc(records), policy_offset=holding.offset
+        schema=SCHEMA, request=request_message(request), records=places, policy_offset=holding.offset
     )
     features = batch.batch.select([column for column in batch.batch.schema.names if not column.startswith("@")])
     whole = to_ipc(features)

@@ -8,13 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from modelserving.arrow import from_ipc
 from modelserving.decoding import RAW_SCHEMA, TypedBatch
 from modelserving.speculative.collecting import Collected, Collector
 from modelserving.speculative.policies import Holding
 from modelserving.speculative.policy import Policy, RolloutLimits
 from modelserving.speculative.starting import Started, decode_task, start
 from modelserving.speculative.votes import ModelVotes, encode_votes, no_votes
-from modelserving.wire.speculative_pb2 import LateAnswer, RolloutSample, SpeculativeDecision, VoteState, Why
+from modelserving.wire.speculative_pb2 import (
+    LateAnswer,
+    RequestOpening,
+    RolloutSample,
+    SpeculativeDecision,
+    VoteState,
+    Why,
+)
 from tests.speculative.cases import DEADLINE_US, MODELS, NOW_US, Clock, policy, said
 
 KEEP_S = 10.0
@@ -73,11 +81,11 @@ class Operator:
         for each in votes:
             self._took(self.collector.vote(self.of.request, encode_votes(self.of.request, each), self.store))
 
-    def look(self) -> None:
-        """As the first of the timers does that were asked for."""
+    def look(self, *, set_back_us: int = 0) -> None:
+        """As the first of the timers does that were asked for; by then the clock may have been set back."""
         due_ms, *self.due_ms = self.due_ms
-        self.clock.now_us = max(self.clock.now_us, due_ms * 1000)
-        self._took(self.collector.look(self.of.request, self.store), by_timer=True)
+        self.clock.now_us = max(self.clock.now_us, due_ms * 1000) - set_back_us
+        self._took(self.collector.look(self.of.request, due_ms * 1000, self.store), by_timer=True)
 
     def _took(self, collected: Collected, *, by_timer: bool = False) -> None:
         if not by_timer:
@@ -165,6 +173,21 @@ def test_at_the_deadline_by_what_is_in(operator: Operator) -> None:
     assert len(operator.decisions) == len(operator.late) == ROWS
     operator.look()
     assert not operator.store
+
+
+def test_a_clock_that_was_set_back_delays_no_decision(operator: Operator) -> None:
+    operator.open()
+    operator.vote(all_rows("fast", 7.0, 8.0, 9.0))
+    operator.look(set_back_us=100_000)
+    assert operator.answers == {40: 7.0, 41: 8.0, 42: 9.0}
+    assert {each.late_us for each in operator.decisions} == {0}
+    operator.look(set_back_us=100_000)
+    assert not operator.store
+
+
+def test_what_was_in_the_records_is_not_kept(operator: Operator) -> None:
+    opening = RequestOpening.FromString(operator.of.opening)
+    assert from_ipc(opening.records).schema.names == ["key", "partition", "offset", "timestamp_ms"]
 
 
 def test_votes_ahead_of_their_request(operator: Operator) -> None:

@@ -44,7 +44,7 @@ class CollectFunction(KeyedCoProcessFunction):
         left = tuple(each for each in self._timers.pop(request, ()) if each != timestamp)
         if left:
             self._timers[request] = left
-        yield from self._emit(self._collector.look(request, self._store))
+        yield from self._emit(self._collector.look(request, timestamp * 1000, self._store))
 
     def _took(self, collected: Collected, ctx: Any) -> Iterator[Row]:
         """What came of an element."""
