@@ -54,7 +54,9 @@ public final class BatchRecords extends AbstractStreamOperator<byte[]>
     public void processElement(StreamRecord<RowData> element) {
         if (records.size() == 0) {
             long now = getProcessingTimeService().getCurrentProcessingTime();
-            timer = getProcessingTimeService().registerTimer(Math.max(now, emittedMs + intervalMs), this);
+            // No later than an interval from now, should the clock have been set back.
+            long due = Math.max(now, Math.min(emittedMs, now) + intervalMs);
+            timer = getProcessingTimeService().registerTimer(due, this);
         }
         RowData row = element.getValue();
         records.add(
@@ -92,6 +94,11 @@ public final class BatchRecords extends AbstractStreamOperator<byte[]>
         timer.cancel(false);
         emittedMs = getProcessingTimeService().getCurrentProcessingTime();
         intervalMs = Math.max(leastMs, Math.min(leastMs + n / RECORDS_FOR_A_MILLISECOND, LONGEST_MS));
+        boolean large = records.bytes() > 2 * MOST_BYTES;
         output.collect(batch.replace(records.take()));
+        if (large) {
+            // What it grew by for one large record is not kept for good.
+            records = new PackedRecords();
+        }
     }
 }
