@@ -138,7 +138,7 @@ def _by_decider(
         if choice is not None:
             kept.append(row)
             choices.append(choice)
-            expired = any(vote.state == VoteState.EXPIRED for vote in votes)
+            expired = any(vote.state in (VoteState.EXPIRED, VoteState.NOT_LOADED) for vote in votes)
             forced.append(at_deadline and (expired or bool(outstanding)))
     numbers, labels = np.full(len(kept), np.nan), np.full(len(kept), -1, np.int32)
     vectors: dict[int, tuple[float, ...]] = {}

@@ -91,6 +91,8 @@ class _Run:
 
     task: Task
     offered_us: int
+    loading: bool
+    """It came before the model was loaded: that there is no answer is no fault of the model's."""
     started_us: int = 0
 
 
@@ -129,6 +131,8 @@ class Lane:
         self._waiting: deque[_Run] = deque()
         self._running: _Run | None = None
         self._answers: deque[Answered] = deque()
+        self._loading = True
+        self._loaded_us = 0
         self._ready = False
         self._fault = ""
         self._closed = False
@@ -161,14 +165,18 @@ class Lane:
     def offer(self, task: Task) -> None:
         """Have the model asked; what comes of it is polled for. Never waits."""
         with self._changed:
-            run = _Run(task, self._clock_us())
+            run = _Run(task, self._clock_us(), self._loading)
             self._counts.offered += 1
             self._look()
             if self._closed:
                 self._miss(run, VoteState.LANE_ENDED, "the lane is closed")
             elif len(self._waiting) >= self._limits.queue:
                 self._counts.shed += 1
-                self._miss(run, VoteState.SHED, f"{self._limits.queue} tasks wait already")
+                told = f"{self._limits.queue} tasks wait already"
+                if run.loading:
+                    self._miss(run, VoteState.NO_SUCH_MODEL, f"the model is being loaded, and {told}")
+                else:
+                    self._miss(run, VoteState.SHED, told)
             else:
                 self._waiting.append(run)
                 self._changed.notify_all()
@@ -219,7 +227,10 @@ class Lane:
 
     def _expire(self, run: _Run) -> None:
         self._counts.expired += 1
-        self._miss(run, VoteState.EXPIRED, "the deadline passed before it was asked")
+        if run.loading:
+            self._miss(run, VoteState.NOT_LOADED, "the deadline passed, and it came while the model was being loaded")
+        else:
+            self._miss(run, VoteState.EXPIRED, "the deadline passed before it was asked")
 
     def _miss(self, run: _Run, state: VoteState, detail: str) -> None:
         self._put(run, no_votes(self.name, np.arange(len(run.task.rows), dtype=np.int32), state, detail), 0)
@@ -230,18 +241,21 @@ class Lane:
             model=self.name,
             version=self.version,
             metrics=self._metrics,
-            taken_us=max(0, self._clock_us() - run.offered_us),
+            taken_us=max(0, self._clock_us() - max(run.offered_us, self._loaded_us)),
             score_us=max(0, score_us),
         )
         self._answers.append(Answered(run.task.request, votes))
 
     def _work(self) -> None:
+        fault = ""
         try:
             self._model.prepare()
-            self._ready = True
         except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
             log.error("the model %r cannot be prepared: %.500s", self.name, error)
-            self._fault = f"{error}" or type(error).__name__
+            fault = f"{error}" or type(error).__name__
+        with self._changed:
+            self._loading, self._loaded_us = False, self._clock_us()
+        self._fault, self._ready = fault, not fault
         while (run := self._next()) is not None:
             within_s = (run.task.deadline_us - run.started_us) / 1e6
             try:

@@ -22,6 +22,7 @@ class Counts:
     """What was counted of the first challenger: records."""
 
     asked: int = 0
+    """But for those that came before a version of it was loaded: they tell nothing of it."""
     errors: int = 0
     """Of those: it gave no answer."""
     slow: int = 0
@@ -58,8 +59,9 @@ def count(request: Request) -> Counts:
     if not policy.challengers:
         return Counts()
     challenger, champion = 0, 1
-    asked = ballot.asked[challenger]
-    answered = ballot.states[challenger] == VoteState.ANSWERED
+    states = ballot.states[challenger]
+    asked = ballot.asked[challenger] & ~np.isin(states, (VoteState.NO_SUCH_MODEL, VoteState.NOT_LOADED))
+    answered = states == VoteState.ANSWERED
     latency_ms = policy.limits.latency_ms if policy.limits else None
     slow = 0
     if latency_ms is not None:

@@ -38,7 +38,7 @@ class Sheet:
         """The votes on `rows` that are in."""
         states, voting = ballot.states[:, rows], ballot.voting[:, rows]
         # A vote that expired is one that did not come by the deadline; perhaps by a clock that is a little ahead.
-        outstanding = np.isin(states, (VoteState.OUTSTANDING, VoteState.EXPIRED))
+        outstanding = np.isin(states, (VoteState.OUTSTANDING, VoteState.EXPIRED, VoteState.NOT_LOADED))
         quality, bound = _quality(policy, ballot, rows)
         return Sheet(
             voting & (states == VoteState.ANSWERED),

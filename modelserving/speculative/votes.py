@@ -43,7 +43,7 @@ class ModelVotes:
     detail: str = ""
     """Of votes that are no answer, and not in `failures`."""
     taken_us: int = 0
-    """From when the lane got the records to the answer."""
+    """From when the lane got the records, or the model was loaded if that was later, to the answer."""
     score_us: int = 0
     """Of that, the model's own work."""
 

@@ -40,6 +40,7 @@ class VoteState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SHED: _ClassVar[VoteState]
     EXPIRED: _ClassVar[VoteState]
     LANE_ENDED: _ClassVar[VoteState]
+    NOT_LOADED: _ClassVar[VoteState]
 
 class Why(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -72,6 +73,7 @@ FAILED: VoteState
 SHED: VoteState
 EXPIRED: VoteState
 LANE_ENDED: VoteState
+NOT_LOADED: VoteState
 WHY_UNSPECIFIED: Why
 ALL_IN: Why
 BEST: Why

@@ -20,7 +20,14 @@ NOW_US = 1_700_000_000_000_000
 TIMEOUT_MS = 50
 DEADLINE_US = NOW_US + TIMEOUT_MS * 1000
 MODELS = ("smart", "middling", "fast", "odd", "even")
-MISSING = [VoteState.NO_SUCH_MODEL, VoteState.FAILED, VoteState.SHED, VoteState.EXPIRED, VoteState.LANE_ENDED]
+MISSING = [
+    VoteState.NO_SUCH_MODEL,
+    VoteState.FAILED,
+    VoteState.SHED,
+    VoteState.EXPIRED,
+    VoteState.LANE_ENDED,
+    VoteState.NOT_LOADED,
+]
 
 
 class Clock:

@@ -26,7 +26,7 @@ def expected(
     policy: Policy, votes: Mapping[str, Vote], outstanding: Sequence[str], at_deadline: bool
 ) -> Expected | None:
     """The decision by the votes that are in; None if there is none yet. One that expired is as good as outstanding."""
-    expired = [name for name, vote in votes.items() if vote.state == VoteState.EXPIRED]
+    expired = [name for name, vote in votes.items() if vote.state in (VoteState.EXPIRED, VoteState.NOT_LOADED)]
     outstanding = [*outstanding, *expired]
     answers = {name: vote for name, vote in votes.items() if vote.state == VoteState.ANSWERED}
     if policy.rule in (Rule.CONSENSUS, Rule.COMBINED):

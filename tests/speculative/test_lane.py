@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from modelserving.servable import Scores
+from modelserving.speculative.answering import answer
 from modelserving.speculative.lane import Answered, Lane, LaneCounts, LaneLimits, Task
 from modelserving.speculative.lane_models import InThread, LaneModel
 from modelserving.speculative.votes import ModelVotes
@@ -143,6 +145,49 @@ def test_a_task_that_comes_past_its_deadline(lanes: Open, clock: Clock) -> None:
     lane.offer(task("late"))
     assert states(fetch(lane)) == [("late", VoteState.EXPIRED)]
     assert not model.asked
+
+
+class Slow:
+    """A lane's model that is made as slowly as the test says, each time that it is made."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.interrupted = 0
+        self.gone = False
+        self.released = threading.Event()
+
+    def prepare(self) -> None:
+        if self.made and not self.gone:
+            return
+        assert self.released.wait(LIMIT_S)
+        self.made += 1
+        self.gone = False
+
+    def answer(self, asked: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
+        return answer(Model().score, asked, lambda: within_s <= 0)
+
+    def interrupt(self, final: bool) -> None:
+        self.interrupted += not final
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def test_while_the_model_is_being_loaded_votes_say_so(lanes: Open, clock: Clock) -> None:
+    slow = Slow()
+    lane = lanes(slow, queue=2)
+    for name in ("expires", "waits", "too many"):
+        lane.offer(task(name, deadline_us=DEADLINE_US + (name == "waits")))
+    assert states(lane.poll()) == [("too many", VoteState.NO_SUCH_MODEL)]
+    clock.now_us = DEADLINE_US
+    assert states(lane.poll()) == [("expires", VoteState.NOT_LOADED)]
+    slow.released.set()
+    (answered,) = fetch(lane)
+    assert states([answered]) == [("waits", VoteState.ANSWERED)]
+    assert answered.votes.taken_us == 0, "it waited until the model was loaded"
+    clock.now_us += 1
+    lane.offer(task("late"))
+    assert states(fetch(lane)) == [("late", VoteState.EXPIRED)]
 
 
 def test_a_model_that_does_not_return_is_given_up(lanes: Open, clock: Clock) -> None:

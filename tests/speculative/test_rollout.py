@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from modelserving.speculative.agreement import matrix
 from modelserving.speculative.policy import RolloutLimits
 from modelserving.speculative.rollout import SLOTS, Counts, Window, count, judge
-from modelserving.wire.speculative_pb2 import RolloutAction, RolloutState
+from modelserving.speculative.votes import no_votes
+from modelserving.wire.speculative_pb2 import RolloutAction, RolloutState, VoteState
 from tests.speculative.cases import policy, request, said
 
 WINDOW_MS = 60_000
@@ -94,6 +95,16 @@ def test_what_a_request_tells() -> None:
     asked.add(said("new", 1.0, 1.0, rows=[3, 4], taken_us=50_001))
     # Row 5 is outstanding on both sides; on row 4 the champion failed.
     assert count(asked) == Counts(asked=6, errors=2, slow=2, compared=3, disagreed=1)
+
+
+def test_a_challenger_is_not_blamed_for_being_loaded() -> None:
+    asked = request(policy("old", challengers=("new",), shadow=1.0, limits=limits()), 4)
+    asked.add(said("old", 1.0, 1.0, 1.0, 1.0))
+    asked.add(no_votes("new", np.array([0], np.int32), VoteState.NO_SUCH_MODEL, "it is being loaded"))
+    asked.add(no_votes("new", np.array([1], np.int32), VoteState.NOT_LOADED, "it was being loaded"))
+    asked.add(no_votes("new", np.array([2], np.int32), VoteState.SHED, "full"))
+    asked.add(said("new", 1.0, rows=[3]))
+    assert count(asked) == Counts(asked=2, errors=1, compared=1)
 
 
 def test_labels_and_numbers_differ_and_vectors_are_not_compared() -> None:
