@@ -247,37 +247,51 @@ class Lane:
         self._answers.append(Answered(run.task.request, votes))
 
     def _work(self) -> None:
-        fault = ""
-        try:
-            self._model.prepare()
-        except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
-            log.error("the model %r cannot be prepared: %.500s", self.name, error)
-            fault = f"{error}" or type(error).__name__
+        fault = self._prepare()
+        if fault:
+            log.error("the model %r cannot be prepared: %.500s", self.name, fault)
         with self._changed:
             self._loading, self._loaded_us = False, self._clock_us()
         self._fault, self._ready = fault, not fault
-        while (run := self._next()) is not None:
-            within_s = (run.task.deadline_us - run.started_us) / 1e6
-            try:
-                found = self._model.answer(run.task.batch, within_s)
-                self._ready = True
-            except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
-                rows = np.arange(len(run.task.rows), dtype=np.int32)
-                found = [failed_votes(rows, f"{error}" or type(error).__name__)]
-            self._finish(run, found)
-            self._on_answer()
+        while self._has_tasks():
+            # No task is being answered meanwhile: it may take longer than an answer may.
+            fault = self._prepare()
+            self._ready |= not fault
+            run = self._next()
+            if run is not None:
+                self._finish(run, self._ask(run, fault))
+                self._on_answer()
         try:
             self._model.close()
         except Exception:
             log.exception("the model %r cannot be closed; what it holds may stay", self.name)
 
-    def _next(self) -> _Run | None:
-        """The next task whose deadline is not past; None once the lane is closed."""
+    def _prepare(self) -> str:
+        """Have the model ready to answer; why it is not, or empty."""
+        try:
+            self._model.prepare()
+        except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
+            return f"{error}" or type(error).__name__
+        return ""
+
+    def _ask(self, run: _Run, fault: str) -> list[ModelVotes]:
+        if not fault:
+            try:
+                return self._model.answer(run.task.batch, (run.task.deadline_us - run.started_us) / 1e6)
+            except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
+                fault = f"{error}" or type(error).__name__
+        return [failed_votes(np.arange(len(run.task.rows), dtype=np.int32), fault)]
+
+    def _has_tasks(self) -> bool:
+        """Wait for a task; False once the lane is closed."""
         with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._closed or self._waiting)
-                if self._closed:
-                    return None
+            self._changed.wait_for(lambda: self._closed or self._waiting)
+            return not self._closed
+
+    def _next(self) -> _Run | None:
+        """The next task whose deadline is not past, if there is one."""
+        with self._changed:
+            while self._waiting:
                 run = self._waiting.popleft()
                 run.started_us = self._clock_us()
                 if run.started_us < run.task.deadline_us:
@@ -285,6 +299,7 @@ class Lane:
                     return run
                 self._expire(run)
                 self._on_answer()
+            return None
 
     def _finish(self, run: _Run, found: list[ModelVotes]) -> None:
         with self._changed:

@@ -18,7 +18,7 @@ class LaneModel(Protocol):
     """What a lane asks: `InThread` or `model_process.InProcess`. Used from the lane's thread, but for `interrupt`."""
 
     def prepare(self) -> None:
-        """Get ready to answer; may raise if it cannot."""
+        """Get ready to answer, if it is not; may raise if it cannot. Called before each answer, and may take long."""
         ...
 
     def answer(self, batch: pa.RecordBatch, within_s: float) -> list[ModelVotes]:

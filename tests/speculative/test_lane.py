@@ -154,11 +154,13 @@ class Slow:
         self.made = 0
         self.interrupted = 0
         self.gone = False
+        self.waits = False
         self.released = threading.Event()
 
     def prepare(self) -> None:
         if self.made and not self.gone:
             return
+        self.waits = not self.released.is_set()
         assert self.released.wait(LIMIT_S)
         self.made += 1
         self.gone = False
@@ -244,11 +246,33 @@ def test_a_function_that_raises(clock: Clock) -> None:
     assert lane.join(LIMIT_S)
 
 
+def test_a_model_that_is_made_anew_may_take_longer_than_an_answer(lanes: Open, clock: Clock) -> None:
+    slow = Slow()
+    slow.released.set()
+    lane = lanes(slow, answer_s=5.0)
+    wait_until(lambda: lane.is_ready)
+    slow.released.clear()
+    slow.gone = True  # as one whose process has ended
+    lane.offer(task("expires"))
+    wait_until(lambda: slow.waits)
+    lane.offer(task("waits", deadline_us=clock.now_us + 3600_000_000))
+    clock.now_us += 60_000_000
+    assert states(lane.poll()) == [("expires", VoteState.EXPIRED)]
+    assert slow.interrupted == 0
+    slow.released.set()
+    assert states(fetch(lane)) == [("waits", VoteState.ANSWERED)]
+    assert (slow.made, lane.counts.given_up) == (2, 0)
+
+
 class Odd:
     """A lane's model that is not as it should be."""
 
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
+
     def prepare(self) -> None:
-        raise OSError("not ready")
+        if self.fault:
+            raise OSError(self.fault)
 
     def answer(self, asked: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
         raise OSError(f"{asked.num_rows} in {within_s:g}")
@@ -260,14 +284,15 @@ class Odd:
         raise OSError("not closed")
 
 
-def test_whatever_is_raised_the_thread_goes_on(lanes: Open) -> None:
-    lane = lanes(Odd())
+@pytest.mark.parametrize(("fault", "told"), [("not ready", "not ready"), ("", "2 in 0.05")])
+def test_whatever_is_raised_the_thread_goes_on(lanes: Open, fault: str, told: str) -> None:
+    lane = lanes(Odd(fault))
     for name in ("one", "two"):
         lane.offer(task(name, 2))
         (answered,) = fetch(lane)
         assert states([answered]) == [(name, VoteState.FAILED)]
-        assert [each.detail for each in answered.votes.failures] == ["2 in 0.05"] * 2
-    assert not lane.is_ready
+        assert [each.detail for each in answered.votes.failures] == [told] * 2
+    assert lane.is_ready == (not fault)
     lane.close()
     assert lane.join(LIMIT_S)
 
