@@ -13,7 +13,7 @@ from modelserving.errors import ConfigurationError, ModelServingError
 from modelserving.events import LONGEST_DETAIL
 from modelserving.speculative.control import apply, control_of, policy_of, read_control
 from modelserving.speculative.deciders import Decider
-from modelserving.speculative.policy import Policy
+from modelserving.speculative.policy import LONGEST_NAME, Policy
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent
 from modelserving.wire.speculative_pb2 import HeldPolicy, RolloutAction, Rule, SpeculativeControl
 
@@ -59,7 +59,7 @@ class Taken:
         champion = self.state.policy.models[0] if self.state is not None else ""
         return ModelEvent(
             kind=self.kind,
-            data_type=self.data_type,
+            data_type=self.data_type[:LONGEST_NAME],
             model_name=champion,
             at_ms=at_ms,
             instance=POLICIES,

@@ -14,6 +14,10 @@ Answer = float | str | tuple[float, ...]
 LONGEST_TIMEOUT_MS = 600_000
 MOST_MODELS = 32
 """That a policy may name, challengers included."""
+LONGEST_NAME = 200
+"""Characters: of a data type, a model, a metric, a decider."""
+LONGEST_LABEL = 10_000
+"""Characters of the default: it may be the answer to each record of a batch."""
 
 _VOTED = (Rule.CONSENSUS, Rule.COMBINED)
 
@@ -91,6 +95,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         _check(bool(self.data_type), "datatype", "is empty; name the data type that the policy is for")
+        self._check_lengths()
         in_range = 0 < self.timeout_ms <= LONGEST_TIMEOUT_MS
         _check(in_range, "tmout", f"must be from 1 to {LONGEST_TIMEOUT_MS} ms, not {self.timeout_ms}")
         self._check_models()
@@ -125,6 +130,17 @@ class Policy:
         """The weights of `ballot_models`, where weights decide: the first challenger has the champion's, others 0."""
         first = self.weights[:1] if self.challengers else ()
         return (*first, *self.weights, *(0.0 for _ in self.challengers[1:]))
+
+    def _check_lengths(self) -> None:
+        named = {"models": self.models, "challengers": self.challengers}
+        alone = {"datatype": self.data_type, "metric": self.metric, "decider": self.decider, "previous": self.previous}
+        for field, names in (*named.items(), *((field, (name,)) for field, name in alone.items())):
+            longest = max(map(len, names), default=0)
+            told = f"a name has {longest} characters; use at most {LONGEST_NAME}"
+            _check(longest <= LONGEST_NAME, field, told)
+        if isinstance(self.default, str):
+            told = f"has {len(self.default)} characters; use at most {LONGEST_LABEL}"
+            _check(len(self.default) <= LONGEST_LABEL, "default_label", told)
 
     def _check_models(self) -> None:
         _check(bool(self.models), "models", "is empty; name at least one model")

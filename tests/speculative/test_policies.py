@@ -76,6 +76,12 @@ def test_a_message_that_is_wrong_changes_nothing(message: SpeculativeControl | b
     assert said in event.detail
 
 
+def test_what_is_told_of_a_message_is_short() -> None:
+    event = take_in(None, SpeculativeControl(datatype="w" * 5_000_000)).event("control", 9, 1000, 2000)
+    assert event is not None
+    assert event.ByteSize() < 1000
+
+
 @pytest.mark.parametrize(
     ("action", "kind", "models"),
     [

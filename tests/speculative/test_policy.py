@@ -49,6 +49,13 @@ WRONG: dict[str, dict[str, Any]] = {
     "tmout: must be from 1 to 600000 ms, not 0": {"tmout": 0},
     "tmout: must be from 1 to 600000 ms, not -5": {"tmout": -5},
     "tmout: must be from 1 to 600000 ms, not 600001": {"tmout": 600_001},
+    "datatype: a name has 201 characters; use at most 200": {"datatype": "w" * 201},
+    "models: a name has 201 characters": {"models": ["a", "m" * 201]},
+    "challengers: a name has 201 characters": {"challengers": ["m" * 201], "shadow": 1.0},
+    "metric: a name has 201 characters": {"metric": "m" * 201},
+    "decider: a name has 201 characters": {"decider": "d" * 201},
+    "previous: a name has 201 characters": {"previous": "m" * 201},
+    "default_label: has 10001 characters; use at most 10000": {"default_label": "l" * 10_001},
     "models: is empty; name at least one": {"models": []},
     "models: a name is empty": {"models": ["a", ""]},
     "models: 'a' is there twice": {"models": ["a", "b", "a"]},
@@ -73,7 +80,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "metric: is empty": {"rule": Rule.QUALITY, "quality_by": QualityBy.METRIC},
     "metric: is used by QUALITY by METRIC alone": {"metric": "accuracy"},
     "default_number: must be finite, not nan": {"default_number": NAN},
-    "decider: 'os:system' is none that this was started with .known:it.": {"decider": "os:system"},
+    "decider: 'os:system' is none that this was started with .known:it, d+.": {"decider": "os:system"},
     "rule: is set beside decider": {"decider": "known:it", "rule": Rule.CONSENSUS},
     "shadow: must be from 0 to 1, not 1.5": {"challengers": ["x"], "shadow": 1.5},
     "canary: must be from 0 to 1, not nan": {"challengers": ["x"], "canary": NAN},
@@ -105,7 +112,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_what_is_wrong_is_named_with_the_remedy(told: str) -> None:
     fields = {"datatype": "wine", "tmout": 50, "models": ["a", "b", "c"], **WRONG[told]}
     with pytest.raises(ConfigurationError, match=f"^{told}"):
-        policy_of(SpeculativeControl(**fields), ["known:it"])
+        policy_of(SpeculativeControl(**fields), ["known:it", "d" * 201])
 
 
 def test_no_message_at_all() -> None:
