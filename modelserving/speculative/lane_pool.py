@@ -1,7 +1,8 @@
 """The models of one lane: each with its own queue, thread or process, versions that follow each other, and events.
 
 A newer version is loaded beside the one that answers, and takes over once it is ready; the one before is closed once it
-is idle. A version that cannot be loaded leaves the last good one.
+is idle. A version that cannot be loaded leaves the last good one. A model that no policy asks any more answers for a
+while on: a task of the policy before may still be on its way.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from modelserving.wire.state_pb2 import AdmittedModel
 RETRY_AFTER_S = 30.0
 """A version that could not be loaded while another one answers is tried again after so long."""
 
+LINGER_S = 10.0
+"""A model that no policy asks any more is closed after so long."""
+
 Name = tuple[str, str]
 """Data type and name of a model."""
 
@@ -37,6 +41,8 @@ class _Version:
     lane: Lane
     failed: bool = False
     """It cannot be loaded, and that was told."""
+    lingers_until_us: int = 0
+    """Until then it answers, though no policy asks it any more."""
 
 
 @dataclass(slots=True)
@@ -107,10 +113,19 @@ class LanePool:
         elif model.coming is None or model.coming.offset != wanted[0].offset:
             self._begin(model, wanted[0])
 
+    def drop(self, name: Name) -> None:
+        """Have a model here no longer, since no policy asks it any more."""
+        model = self._models.get(name)
+        if model is not None:
+            for version in (model.live, model.coming):
+                if version is not None:
+                    version.lingers_until_us = self._clock_us() + int(LINGER_S * 1e6)
+            self.aspire(name, ())
+
     def offer(self, name: Name, task: Task) -> None:
         """Have a model asked; what comes of it is polled for."""
         model = self._models.get(name)
-        version = None if model is None else model.live or model.coming
+        version = None if model is None else model.live or self._lingering(model) or model.coming
         if version is None:
             detail = f"no model {name[1]!r} of data type {name[0]!r} is served; publish one"
             self._missing.append(Answered(task.request, no_votes(name[1], task.rows, VoteState.NO_SUCH_MODEL, detail)))
@@ -124,7 +139,8 @@ class LanePool:
             self._settle(model)
             for version in model.versions:
                 found += version.lane.poll()
-            for version in [version for version in model.leaving if version.lane.is_idle]:
+            now_us = self._clock_us()
+            for version in [each for each in model.leaving if each.lane.is_idle and now_us >= each.lingers_until_us]:
                 version.lane.close()
                 self._closed_ones += version.lane.counts
                 model.leaving.remove(version)
@@ -152,6 +168,10 @@ class LanePool:
             for version in model.versions:
                 version.lane.close()
         self._models.clear()
+
+    def _lingering(self, model: _Model) -> _Version | None:
+        now_us = self._clock_us()
+        return next((each for each in reversed(model.leaving) if now_us < each.lingers_until_us), None)
 
     def _settle(self, model: _Model) -> None:
         """Have what comes take over, if it is ready; or do without it, if it cannot be loaded."""

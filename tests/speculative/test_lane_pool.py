@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from modelserving.speculative.lane import Answered, LaneCounts, LaneLimits, Task
 from modelserving.speculative.lane_models import LaneModel, MadeInThread
-from modelserving.speculative.lane_pool import RETRY_AFTER_S, LanePool
+from modelserving.speculative.lane_pool import LINGER_S, RETRY_AFTER_S, LanePool
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind
 from modelserving.wire.speculative_pb2 import VoteState
@@ -188,6 +189,29 @@ def test_one_that_is_wanted_no_more_answers_what_it_has_and_is_closed(site: Site
     site.made.models[1].released.set()
     assert site.answer().request == "held"
     wait_until(lambda: bool(site.made.models[1].closed))
+
+
+def test_one_that_no_policy_asks_any_more_answers_what_is_on_its_way(site: Site) -> None:
+    site.pool.aspire(NAME, [admitted(1)])
+    site.settle(("LOADING", "1"), ("SERVING", "1"))
+    site.pool.drop(NAME)
+    site.settle(("REPLACED", "1"))
+    site.clock.now_us += int(LINGER_S * 1e6) - 1
+    site.pool.offer(NAME, replace(task(), deadline_us=site.clock.now_us + 1000))
+    assert by(site.answer()) == ("1", 1.0)
+    site.clock.now_us += 1
+    assert site.ask().votes.states.tolist() == [VoteState.NO_SUCH_MODEL]
+    wait_until(lambda: bool(site.made.models[1].closed))
+
+
+def test_one_that_is_asked_again_answers_meanwhile(site: Site) -> None:
+    site.pool.aspire(NAME, [admitted(1)])
+    site.settle(("LOADING", "1"), ("SERVING", "1"))
+    site.pool.drop(NAME)
+    site.made.faulty.add(2)
+    site.pool.aspire(NAME, [admitted(2)])
+    site.settle(("REPLACED", "1"), ("LOADING", "2"), ("LOAD_FAILED", "2"))
+    assert by(site.ask()) == ("1", 1.0)
 
 
 def test_the_version_that_answers_said_again_is_no_news(site: Site) -> None:

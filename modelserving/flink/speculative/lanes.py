@@ -130,7 +130,7 @@ class LaneFunction(BroadcastProcessFunction):
         for name in self._here - before:
             self._aspire(name, store)
         for name in before - self._here:
-            self._pool.aspire(name, ())
+            self._pool.drop(name)
 
     def _aspire(self, name: Name, store: MapModelStore) -> None:
         """Have the model of a name answer, as far as there is one."""
