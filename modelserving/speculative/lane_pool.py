@@ -7,6 +7,7 @@ while on: a task of the policy before may still be on its way.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -87,7 +88,10 @@ class LanePool:
         self._make = make
         self._limits = limits
         self._clock_us = clock_us
+        self.is_learning = False
+        """Whether models may be here that are not known yet: tasks for those wait."""
         self._models: dict[Name, _Model] = {}
+        self._ahead: dict[Name, deque[Task]] = {}  # of their models
         self._events: list[ModelEvent] = []
         self._missing: list[Answered] = []
         self._closed_ones = LaneCounts()
@@ -124,16 +128,21 @@ class LanePool:
 
     def offer(self, name: Name, task: Task) -> None:
         """Have a model asked; what comes of it is polled for."""
-        model = self._models.get(name)
-        version = None if model is None else model.live or self._lingering(model) or model.coming
-        if version is None:
-            detail = f"no model {name[1]!r} of data type {name[0]!r} is served; publish one"
-            self._missing.append(Answered(task.request, no_votes(name[1], task.rows, VoteState.NO_SUCH_MODEL, detail)))
-        else:
+        version = self._version(name)
+        if version is not None:
             version.lane.offer(task)
+        elif not self.is_learning:
+            detail = f"no model {name[1]!r} of data type {name[0]!r} is served; publish one"
+            self._miss(name, task, VoteState.NO_SUCH_MODEL, detail)
+        elif len(ahead := self._ahead.setdefault(name, deque())) < self._limits.queue:
+            ahead.append(task)
+        else:
+            detail = f"the model log is being read, and {self._limits.queue} tasks wait already"
+            self._miss(name, task, VoteState.NO_SUCH_MODEL, detail)
 
     def poll(self) -> list[Answered]:
         """What came since the last call; what has been loaded takes over."""
+        self._catch_up()
         found, self._missing = self._missing, []
         for name, model in list(self._models.items()):
             self._settle(model)
@@ -169,9 +178,32 @@ class LanePool:
                 version.lane.close()
         self._models.clear()
 
-    def _lingering(self, model: _Model) -> _Version | None:
+    def _catch_up(self) -> None:
+        """Have tasks asked that came ahead of their models; or tell that there are none."""
+        for name, tasks in list(self._ahead.items()):
+            if self._version(name) is not None or not self.is_learning:
+                del self._ahead[name]
+                for task in tasks:
+                    self.offer(name, task)
+                continue
+            now_us = self._clock_us()
+            self._ahead[name] = deque(task for task in tasks if now_us < task.deadline_us)
+            for task in tasks:
+                if now_us >= task.deadline_us:
+                    detail = "the deadline passed while the model log was being read"
+                    self._miss(name, task, VoteState.NOT_LOADED, detail)
+
+    def _miss(self, name: Name, task: Task, state: VoteState, detail: str) -> None:
+        self._missing.append(Answered(task.request, no_votes(name[1], task.rows, state, detail)))
+
+    def _version(self, name: Name) -> _Version | None:
+        """The version that is asked."""
+        model = self._models.get(name)
+        if model is None:
+            return None
         now_us = self._clock_us()
-        return next((each for each in reversed(model.leaving) if now_us < each.lingers_until_us), None)
+        lingering = (each for each in reversed(model.leaving) if now_us < each.lingers_until_us)
+        return model.live or next(lingering, model.coming)
 
     def _settle(self, model: _Model) -> None:
         """Have what comes take over, if it is ready; or do without it, if it cannot be loaded."""

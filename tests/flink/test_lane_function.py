@@ -224,15 +224,43 @@ def test_a_lane_that_is_new_learns_from_the_model_log(operator: Operator) -> Non
     operator.wait_for("v10")
 
 
-def test_nothing_waits_for_the_model_log(operator: Operator) -> None:
+def test_tasks_wait_until_the_model_log_is_read(operator: Operator) -> None:
     operator.log_is_read.clear()
+    operator.log[key_of("wine", "smart")] = NewestModel(7, admitted(7))
     operator.policy("smart")
     operator.ask()
-    assert [votes.states.tolist() for votes in operator.votes] == [[VoteState.NO_SUCH_MODEL]]
-    operator.votes.clear()
-    operator.decide(admitted(3))
-    operator.wait_for("v3")
-    operator.log[key_of("wine", "smart")] = NewestModel(2, admitted(2))
-    operator.log_is_read.set()
     operator.look()
-    assert operator.answers() == "v3"
+    assert operator.votes == []
+    operator.log_is_read.set()
+    wait_until(lambda: operator.look() or bool(operator.votes))  # type: ignore[func-returns-value]
+    assert [votes.states.tolist() for votes in operator.votes] == [[VoteState.ANSWERED]]
+
+
+@pytest.mark.parametrize("policy_first", [True, False])
+def test_a_backlog_of_models_is_passed_over(operator: Operator, policy_first: bool) -> None:
+    operator.log_is_read.clear()
+    operator.log[key_of("wine", "smart")] = NewestModel(7, admitted(7, data=b"7"))
+    if policy_first:
+        operator.policy("smart")
+    operator.decide(admitted(1, data=b"1"))
+    if not policy_first:
+        operator.policy("smart")
+    operator.decide(admitted(3, data=b"3"))
+    operator.log_is_read.set()
+    operator.wait_for("v7")
+    operator.decide(admitted(5, data=b"5"))
+    operator.decide(admitted(7, data=b"7"))
+    operator.look()
+    assert operator.loaded == [b"7"]
+    operator.decide(admitted(9))
+    operator.wait_for("v9")
+
+
+def test_what_was_decided_after_the_model_log_was_read_goes_first(operator: Operator) -> None:
+    operator.log_is_read.clear()
+    operator.log[key_of("wine", "smart")] = NewestModel(2, admitted(2))
+    operator.policy("smart")
+    operator.decide(admitted(3))
+    operator.log_is_read.set()
+    operator.wait_for("v3")
+    assert operator.loaded == [b"model"]

@@ -130,6 +130,26 @@ def test_a_model_that_is_not_there_says_so_at_once(site: Site) -> None:
     assert "no model 'smart' of data type 'wine' is served" in answered.votes.detail
 
 
+def test_while_it_is_not_known_which_models_there_are_tasks_wait(site: Site) -> None:
+    site.pool.is_learning = True
+    late = replace(task("late"), deadline_us=DEADLINE_US + 1)
+    for each in (task("expires"), *[late] * (LaneLimits().queue - 1), task("too many")):
+        site.pool.offer(NAME, each)
+    site.pool.offer(OTHER, late)
+    (answered,) = site.poll()
+    assert (answered.request, answered.votes.states.tolist()) == ("too many", [VoteState.NO_SUCH_MODEL])
+    site.clock.now_us = DEADLINE_US
+    (answered,) = site.poll()
+    assert (answered.request, answered.votes.states.tolist()) == ("expires", [VoteState.NOT_LOADED])
+    site.pool.aspire(NAME, [admitted(1)])
+    found: list[Answered] = []
+    wait_until(lambda: found.extend(site.poll()) or len(found) == LaneLimits().queue - 1)  # type: ignore[func-returns-value]
+    assert {by(each) for each in found} == {("1", 1.0)}
+    site.pool.is_learning = False
+    (answered,) = site.poll()
+    assert (answered.votes.model, answered.votes.states.tolist()) == ("fast", [VoteState.NO_SUCH_MODEL])
+
+
 def test_the_one_before_answers_until_the_next_is_ready_and_then_leaves(site: Site) -> None:
     site.pool.aspire(NAME, [admitted(1)])
     site.settle(("LOADING", "1"), ("SERVING", "1"))

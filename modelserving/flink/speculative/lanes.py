@@ -31,7 +31,7 @@ from modelserving.speculative.lane_pool import Name
 from modelserving.speculative.policies import decode
 from modelserving.speculative.starting import decode_task
 from modelserving.speculative.votes import encode_votes
-from modelserving.wire.state_pb2 import AdmittedModel, Decision
+from modelserving.wire.state_pb2 import Decision
 
 LOOK_EVERY_MS = 10
 """While tasks come."""
@@ -60,6 +60,7 @@ class LaneFunction(BroadcastProcessFunction):
         self._reader = ThreadPoolExecutor(1, "model-log")
         self._reading: Future[dict[str, NewestModel]] | None = None
         self._has_read = False
+        self._unsure: set[Name] = set()  # models about which the log is being read
         self._ahead: dict[Name, NewestModel] = {}
 
     def process_element(self, value: Row, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
@@ -96,6 +97,9 @@ class LaneFunction(BroadcastProcessFunction):
         if before is not None and decision.offset < before.decided:
             forget(decision.data_type, [decision.admitted], serving_state.models(before), store)
             return
+        if before is None:
+            # Perhaps the first decision of a backlog: the newest model may be far behind it.
+            self._read_log(name)
         state = serving_state.after(before, decision)
         store.put(key, state.SerializeToString())
         told = [*serving_state.models(before), decision.admitted]
@@ -136,26 +140,37 @@ class LaneFunction(BroadcastProcessFunction):
         """Have the model of a name answer, as far as there is one."""
         state = serving_state.decode(store.get(key_of(*name)))
         if state is None:
-            ahead = self._newest(name)
-            self._pool.aspire(name, [] if ahead is None else [ahead])
+            self._read_log(name)
+        if name in self._unsure:
+            return
+        if name in self._ahead:
+            newest = self._ahead[name].model
+            self._pool.aspire(name, [] if newest is None else [newest])
         else:
             self._pool.aspire(name, [self._pieces.complete(model, store) for model in serving_state.models(state)])
 
-    def _newest(self, name: Name) -> AdmittedModel | None:
-        """The model of a name that the state does not know: a cold start, or it was decided about before this lane."""
-        if self._reading is None and not self._has_read:
+    def _read_log(self, name: Name) -> None:
+        """Learn what the state does not know: after a cold start, or since it was decided about before this lane."""
+        if self._has_read:
+            return
+        self._unsure.add(name)
+        if self._reading is None:
             self._reading = self._reader.submit(newest_models, self._options, by_name)
-        return self._ahead[name].model if name in self._ahead else None
+            self._pool.is_learning = True
 
     def _look_ahead(self, ctx: Any) -> None:
-        """Where the state does not know of a model, have the one answer that serves by the model log."""
+        """Where the model log is ahead of the state, have the model answer that serves by the log."""
         if self._reading is None or not self._reading.done():
             return
         store = MapModelStore(ctx.get_broadcast_state(models_descriptor()))
-        newest = self._reading.result()
-        self._ahead = {names_of(key): model for key, model in newest.items() if store.get(key) is None}
+        for key, newest in self._reading.result().items():
+            name, state = names_of(key), serving_state.decode(store.get(key))
+            if state is None or (name in self._unsure and newest.decided > state.decided):
+                self._ahead[name] = newest
         self._reading, self._has_read = None, True
-        for name in (self._here or set()) & self._ahead.keys():
+        self._pool.is_learning = False
+        unsure, self._unsure = self._unsure, set()
+        for name in unsure & (self._here or set()):
             self._aspire(name, store)
 
     def _told(self, ctx: Any) -> Iterator[Row]:
