@@ -15,6 +15,7 @@ from modelserving.arrow import to_ipc
 from modelserving.configuration import load_data_types
 from modelserving.flink.options import SPECULATIVE, SpeculativeOptions
 from modelserving.flink.speculative import lanes as module
+from modelserving.flink.speculative.assembly import pulse_s
 from modelserving.flink.speculative.lanes import LaneFunction
 from modelserving.model_history import NewestModel
 from modelserving.pieces import PIECE_BYTES, split
@@ -22,6 +23,7 @@ from modelserving.speculative.lane import LaneLimits, epoch_us
 from modelserving.speculative.lane_models import LaneModel, MadeInThread
 from modelserving.speculative.lane_pool import LINGER_S, LanePool
 from modelserving.speculative.policies import Policies
+from modelserving.speculative.policy import LONGEST_TIMEOUT_MS
 from modelserving.speculative.votes import ModelVotes, decode_votes
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -152,6 +154,14 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
     opened = Operator(monkeypatch)
     yield opened
     opened.close()
+
+
+def test_the_clock_goes_on_for_as_long_as_a_task_may_be_under_way() -> None:
+    limits = LaneLimits(answer_s=7.0)
+    options = SpeculativeOptions(
+        SPECULATIVE, "localhost:9092", Topics(), load_data_types(), "test", lanes=2, lane_limits=limits
+    )
+    assert pulse_s(options) >= LONGEST_TIMEOUT_MS / 1000 + limits.answer_s
 
 
 def test_a_model_of_this_lane_is_loaded_and_another_is_not(operator: Operator) -> None:

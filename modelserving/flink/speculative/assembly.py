@@ -17,6 +17,7 @@ from modelserving.speculative.lane_models import LaneModel, MadeInThread
 from modelserving.speculative.lane_pool import LanePool
 from modelserving.speculative.model_process import InProcess
 from modelserving.speculative.policies import Policies
+from modelserving.speculative.policy import LONGEST_TIMEOUT_MS
 from modelserving.wire.speculative_pb2 import HeldPolicy
 from modelserving.wire.state_pb2 import AdmittedModel
 
@@ -55,3 +56,8 @@ def collector(options: SpeculativeOptions) -> Collector:
 def keep_s(options: SpeculativeOptions) -> float:
     """For so long after a deadline votes may come: until a lane has given the model up, and has said so."""
     return options.lane_limits.answer_s + _WORD_S
+
+
+def pulse_s(options: SpeculativeOptions) -> float:
+    """For so long after a task there may be word of it: a task may wait until its deadline."""
+    return LONGEST_TIMEOUT_MS / 1000 + keep_s(options)

@@ -15,7 +15,7 @@ from modelserving.flink import batching, dataflow, rows, tables
 from modelserving.flink.admission import model_key
 from modelserving.flink.keying import keyed_by_first, take_for, with_pulse
 from modelserving.flink.options import SpeculativeOptions
-from modelserving.flink.speculative.assembly import keep_s
+from modelserving.flink.speculative.assembly import pulse_s
 from modelserving.flink.speculative.collector import CollectFunction
 from modelserving.flink.speculative.lanes import LOOK_EVERY_MS, LaneFunction
 from modelserving.flink.speculative.policies import PolicyFunction, control_key
@@ -70,7 +70,7 @@ def _lane(started: DataStream, told: DataStream, options: SpeculativeOptions, nu
     """A lane; `told`: decisions and policies."""
     name = _lane_name(number)
     tasks = take_for(started, name, "starter", rows.keyed_type())
-    for_ms = int(keep_s(options) * 1000)
+    for_ms = int(pulse_s(options) * 1000)
     lane = (
         with_pulse(tasks, LOOK_EVERY_MS, for_ms, name, rows.keyed_type())
         .set_parallelism(options.lane_parallelism)

@@ -8,7 +8,7 @@ import org.apache.flink.types.Row;
 
 /**
  * Hands rows (key, value) on, and has empty ones follow: a clock for a Python function that looks for what its threads
- * have done since. They follow close at first, and then ever less so, until so long has passed since the last row that
+ * have done since. They follow close at first, and then less so, until so long has passed since the last row that
  * nothing can come any more.
  *
  * <p>A Python function cannot be its own clock: a timer that registers the next one, while a job stops with a savepoint,
@@ -19,6 +19,9 @@ public final class Pulse extends AbstractStreamOperator<Row> implements OneInput
 
     /** A pulse comes after this part of the time that has passed since the last row, if that is longer. */
     private static final int PART = 8;
+
+    /** But never later than this: so late is noticed what is done by a deadline. */
+    private static final long LONGEST_MS = 40;
 
     private final long everyMs;
     private final long forMs;
@@ -53,6 +56,7 @@ public final class Pulse extends AbstractStreamOperator<Row> implements OneInput
     }
 
     private void beat(long now) {
-        getProcessingTimeService().registerTimer(now + Math.max(everyMs, (now - lastRowMs) / PART), this);
+        long laterMs = Math.max(everyMs, Math.min(LONGEST_MS, (now - lastRowMs) / PART));
+        getProcessingTimeService().registerTimer(now + laterMs, this);
     }
 }
