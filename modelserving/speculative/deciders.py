@@ -78,6 +78,15 @@ def load_decider(path: str) -> Decider:
     return decider
 
 
+def missing(path: str) -> Decider:
+    """In place of the decider at an import path that is there no more: it fails on each record, and says why."""
+
+    def fail(*_: object) -> Choice:
+        raise ConfigurationError(f"decider: {path!r} is none that this was started with; start it with that one too")
+
+    return fail
+
+
 def ask(
     decider: Decider, policy: Policy, votes: Sequence[Vote], outstanding: Sequence[str], at_deadline: bool
 ) -> Choice | None:

@@ -119,8 +119,15 @@ class Policies:
             if before is None or before.offset != control.policy_offset:
                 return None  # asked for once more, or by now of another policy
             control.ClearField("policy_offset")
-        current = None if before is None else policy_of(before.policy, self.deciders)
+        # What held may be of a job that was started with more deciders: it must not keep another policy out.
+        is_action = control.action != RolloutAction.NO_ACTION
+        current = policy_of(before.policy, self.deciders) if before is not None and is_action else None
         return apply(current, control, self.deciders)
+
+
+def unusable(data_type: str, error: ConfigurationError) -> Taken:
+    """What is to be told of a state that `Policies.holding` refuses: it may be of a job that was started with more."""
+    return Taken(data_type, kind=EventKind.POLICY_REFUSED, detail=f"the policy that held is of no use now: {error}")
 
 
 def data_type_of(message: bytes | None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelserving.speculative.control import control_of, policy_of
-from modelserving.speculative.deciders import Decider
+from modelserving.speculative.deciders import Decider, missing
 from modelserving.speculative.request import Request
 from modelserving.speculative.routing import Routes
 from modelserving.speculative.votes import votes_message, votes_of
@@ -52,19 +52,20 @@ def request_of(state: RequestState, deciders: Mapping[str, Decider]) -> Request:
 
     Args:
         state: the message.
-        deciders: by import path, those that policies may name.
+        deciders: by import path, those that there are; by one that is not, records get the default.
 
     Raises:
         ValueError: it is of a later release.
-        ConfigurationError: it names a decider that is not there.
     """
     if state.schema > SCHEMA:
         raise ValueError(f"a request of schema {state.schema} was written by a later release than this")
-    policy = policy_of(state.policy, deciders)
+    path = state.policy.decider
+    policy = policy_of(state.policy, (path,))
+    decider = deciders.get(path, missing(path)) if path else None
     shape = (len(state.models), state.rows)
     asked, voting = (np.frombuffer(each, bool).reshape(shape) for each in (state.asked, state.voting))
     routes = Routes(tuple(state.models), asked, voting)
-    request = Request(policy, routes, state.received_us, deciders.get(policy.decider))
+    request = Request(policy, routes, state.received_us, decider)
     for votes in state.votes:
         request.add(votes_of(votes)[1])
     codes: NDArray[np.int32] = np.array([request.ballot.code(name) for name in state.label_names] or [0], np.int32)

@@ -27,7 +27,7 @@ from modelserving.speculative.policy import LONGEST_TIMEOUT_MS
 from modelserving.speculative.votes import ModelVotes, decode_votes
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
-from modelserving.wire.speculative_pb2 import LaneTask, SpeculativeControl, VoteState
+from modelserving.wire.speculative_pb2 import HeldPolicy, LaneTask, SpeculativeControl, VoteState
 from modelserving.wire.state_pb2 import AdmittedModel, Decision, Retirement
 from tests.speculative.cases import DEADLINE_US
 from tests.speculative.models import Model, batch
@@ -211,6 +211,21 @@ def test_a_retired_model_answers_no_more(operator: Operator) -> None:
     decision = Decision(schema=2, data_type="wine", offset=4, retired=Retirement(name="smart", serving=-1))
     operator._broadcast(key_of("wine", "smart"), decision.SerializeToString())
     operator.wait_for("")
+
+
+def test_restored_with_fewer_data_types_and_deciders(operator: Operator) -> None:
+    operator.policy("smart")
+    operator.decide(admitted(3))
+    operator.wait_for("v3")
+    for data_type, decider in (("cider", ""), ("wine", "own:gone")):
+        operator.close()
+        policy = SpeculativeControl(datatype=data_type, tmout=50, models=["smart"], decider=decider)
+        held = HeldPolicy(schema=1, policy=policy, lanes={"smart": 0})
+        operator.states["policies"][data_type] = held.SerializeToString()
+        operator.start()
+        operator.look()
+    operator.policy("smart", offset=2)
+    operator.wait_for("v3")
 
 
 def test_a_decision_that_comes_again_changes_nothing(operator: Operator) -> None:

@@ -103,6 +103,15 @@ def test_an_action_of_the_job_is_for_one_policy_alone(
         assert again.event("control", 9, 0, 0) is None
 
 
+def test_a_policy_whose_decider_is_there_no_more_gives_way_to_another() -> None:
+    gone = HeldPolicy(schema=SCHEMA, offset=3, policy=control("a", decider="own:gone"))
+    taken = take_in(gone, control("smart"))
+    assert taken.state is not None
+    assert list(taken.state.policy.models) == ["smart"]
+    refused = take_in(gone, SpeculativeControl(datatype="wine", action=RolloutAction.PROMOTE))
+    assert (refused.kind, refused.detail[:19]) == (EventKind.POLICY_REFUSED, "decider: 'own:gone'")
+
+
 def test_data_type_of() -> None:
     assert data_type_of(control("a").SerializeToString()) == "wine"
     assert data_type_of(b"\xff\xff") == data_type_of(None) == ""

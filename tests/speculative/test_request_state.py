@@ -87,6 +87,18 @@ def test_a_request_with_a_decider_of_ones_own_goes_on() -> None:
     assert answers_of(restored, restored.decide(NOW_US)) == [(0, Why.OWN_DECIDER, "x")]
 
 
+def test_where_its_decider_is_there_no_more_records_get_the_default() -> None:
+    path = "tests.speculative.own:first_come"
+    stated = replace(policy("a", "b"), decider=path, default="none")
+    everywhere = np.ones((2, 1), bool)
+    asked = Request(stated, Routes(("a", "b"), everywhere, everywhere), NOW_US, own.first_come)
+    restored = decode_request(encode_request(asked), {})
+    restored.add(said("b", "x"))
+    decided = restored.decide(NOW_US)
+    assert answers_of(restored, decided) == [(0, Why.DECIDER_FAILED, "none")]
+    assert f"decider: {path!r} is none that this was started with" in decided.details[0]
+
+
 def test_of_a_later_release() -> None:
     with pytest.raises(ValueError, match="later release"):
         decode_request(RequestState(schema=99).SerializeToString(), {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
 from modelserving import serving_state
 from modelserving.admission import key_of, names_of
+from modelserving.errors import ConfigurationError
 from modelserving.events import outgoing_events
 from modelserving.flink import rows
 from modelserving.flink.assembly import newest_models
@@ -28,7 +30,7 @@ from modelserving.model_log import by_name
 from modelserving.pieces import Pieces, forget
 from modelserving.speculative.lane import LaneCounts
 from modelserving.speculative.lane_pool import Name
-from modelserving.speculative.policies import decode
+from modelserving.speculative.policies import Holding, decode
 from modelserving.speculative.starting import decode_task
 from modelserving.speculative.votes import encode_votes
 from modelserving.wire.state_pb2 import Decision
@@ -119,8 +121,7 @@ class LaneFunction(BroadcastProcessFunction):
 
     def _follow(self, ctx: Any) -> None:
         """Have those models here that the policies have run in this lane, and no others."""
-        kept = MapModelStore(ctx.get_broadcast_state(policies_descriptor())).items()
-        holding = {data_type: self._policies.holding(decode(encoded)) for data_type, encoded in kept}
+        holding = self._holding(ctx)
         before, self._here = (
             self._here or set(),
             {
@@ -135,6 +136,15 @@ class LaneFunction(BroadcastProcessFunction):
             self._aspire(name, store)
         for name in before - self._here:
             self._pool.drop(name)
+
+    def _holding(self, ctx: Any) -> dict[str, Holding]:
+        """The policies that are of use: a job may have been started with more data types or deciders before."""
+        found = {}
+        for data_type, encoded in MapModelStore(ctx.get_broadcast_state(policies_descriptor())).items():
+            if data_type in self._options.data_types.names:
+                with suppress(ConfigurationError):  # the starter tells
+                    found[data_type] = self._policies.holding(decode(encoded))
+        return found
 
     def _aspire(self, name: Name, store: MapModelStore) -> None:
         """Have the model of a name answer, as far as there is one."""

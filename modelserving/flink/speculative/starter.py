@@ -8,6 +8,8 @@ from pyflink.common import Row
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
 from modelserving.decoding import Decoder, TypedBatch
+from modelserving.errors import ConfigurationError
+from modelserving.events import outgoing_events
 from modelserving.flink import assembly, rows
 from modelserving.flink.metrics import Metrics
 from modelserving.flink.options import SpeculativeOptions
@@ -18,10 +20,10 @@ from modelserving.outgoing import Outgoing
 from modelserving.packing import unpack_records
 from modelserving.rejections import RejectedRecord, reject, rejected_records
 from modelserving.servable import RecordFailure
-from modelserving.speculative.policies import Holding, decode
+from modelserving.speculative.policies import Holding, decode, unusable
 from modelserving.speculative.starting import start
 from modelserving.statistics.deltas import rejected_deltas
-from modelserving.wire.serving_pb2 import Reason
+from modelserving.wire.serving_pb2 import ModelEvent, Reason
 from modelserving.wire.speculative_pb2 import HeldPolicy
 
 
@@ -38,6 +40,8 @@ class StartFunction(BroadcastProcessFunction):
         self._descriptor = policies_descriptor()
         self._metrics = Metrics(runtime_context.get_metrics_group())
         self._holding: dict[str, Holding | None] = {}
+        self._unusable: dict[str, str] = {}  # why the policy of a data type is of no use
+        self._events: list[ModelEvent] = []
 
     def process_element(self, value: bytes, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
         decoded = self._decoder.decode(unpack_records(bytes(value)), assembly.clock_us())
@@ -51,6 +55,9 @@ class StartFunction(BroadcastProcessFunction):
             yield Row("opening", started.request, started.opening)
             for lane, task in started.tasks:
                 yield Row(f"lane-{lane + 1}", started.request, task)
+        if self._events:
+            yield self._row(outgoing_events(self._events))
+            self._events = []
         if rejected:
             yield self._row(reject(rejected, assembly.clock_us))
             yield self._row(rejected_deltas(rejected))
@@ -62,6 +69,7 @@ class StartFunction(BroadcastProcessFunction):
         state = decode(encoded)
         if holding is None or state.offset > holding.offset:
             self._holding[data_type] = self._policies.holding(state)
+            self._unusable.pop(data_type, None)
         yield from ()
 
     def _policy(self, data_type: str, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Holding | None:
@@ -72,12 +80,25 @@ class StartFunction(BroadcastProcessFunction):
             if kept is None:
                 newest = newest_policies(self._options, self._policies).get(data_type)
             state = newest if kept is None else decode(kept)
-            self._holding[data_type] = None if state is None else self._policies.holding(state)
+            self._holding[data_type] = None if state is None else self._use(data_type, state)
         return self._holding[data_type]
+
+    def _use(self, data_type: str, state: HeldPolicy) -> Holding | None:
+        """The policy of a state that was restored, perhaps by a job that was started with fewer deciders."""
+        try:
+            return self._policies.holding(state)
+        except ConfigurationError as error:
+            self._unusable[data_type] = f"{error}"
+            topic = self._options.topics.speculative_control
+            event = unusable(data_type, error).event(topic, state.offset, 0, assembly.clock_ms())
+            self._events += [] if event is None else [event]
+            return None
 
     def _without_policy(self, batch: TypedBatch) -> list[RejectedRecord]:
         topics = self._options.topics
-        detail = f"data type {batch.data_type!r} has no policy; send one to {topics.speculative_control}"
+        why = self._unusable.get(batch.data_type)
+        lacks = "has no policy" if why is None else f"has a policy that is of no use ({why})"
+        detail = f"data type {batch.data_type!r} {lacks}; send one to {topics.speculative_control}"
         failures = [RecordFailure(row, Reason.NO_POLICY, detail) for row in range(batch.batch.num_rows)]
         return rejected_records(batch.records, failures, topics.records, batch.data_type)
 
