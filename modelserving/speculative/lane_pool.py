@@ -207,7 +207,9 @@ class LanePool:
 
     def _settle(self, model: _Model) -> None:
         """Have what comes take over, if it is ready; or do without it, if it cannot be loaded."""
-        if model.retry_us and self._clock_us() >= model.retry_us:
+        # Not while the last good one is being loaded: that may take longer than this.
+        is_free = model.coming is None or model.coming.failed
+        if is_free and model.retry_us and self._clock_us() >= model.retry_us:
             self._begin(model, model.wanted[0])
         coming = model.coming
         if coming is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from modelserving.wire.speculative_pb2 import VoteState
 from modelserving.wire.state_pb2 import AdmittedModel
 from tests.speculative.cases import DEADLINE_US, Clock
 from tests.speculative.models import Model, batch
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 NAME = ("wine", "smart")
 OTHER = ("wine", "fast")
@@ -41,11 +42,14 @@ class Made:
         self.models: dict[int, Model] = {}
         self.faulty: set[int] = set()
         self.held: set[int] = set()
+        self.slow = threading.Event()  # until then none is made that is not faulty
+        self.slow.set()
 
     def __call__(self, model: AdmittedModel) -> LaneModel:
         def make() -> Model:
             if model.offset in self.faulty:
                 raise ValueError("no room")
+            assert self.slow.wait(LIMIT_S)
             made = self.models[model.offset] = Model(plus=float(model.offset), held=model.offset in self.held)
             return made
 
@@ -79,9 +83,9 @@ class Site:
         assert self.events == list(events)
         self.events.clear()
 
-    def ask(self, name: tuple[str, str] = NAME) -> Answered:
+    def ask(self, name: tuple[str, str] = NAME, deadline_us: int = DEADLINE_US) -> Answered:
         """The answer to a task."""
-        self.pool.offer(name, task())
+        self.pool.offer(name, replace(task(), deadline_us=deadline_us))
         return self.answer()
 
     def answer(self) -> Answered:
@@ -186,6 +190,19 @@ def test_after_a_restart_the_last_good_version_takes_the_place_of_one_that_canno
     assert by(site.ask()) == ("1", 1.0)
 
 
+def test_a_last_good_version_that_takes_long_to_load_is_let(site: Site) -> None:
+    site.made.faulty.add(2)
+    site.made.slow.clear()
+    site.pool.aspire(NAME, [admitted(2), admitted(1)])
+    site.settle(("LOADING", "2"), ("LOAD_FAILED", "2"), ("LOADING", "1"))
+    site.clock.now_us += int(RETRY_AFTER_S * 1e6)
+    assert site.poll() == []
+    assert site.events == []
+    site.made.slow.set()
+    site.settle(("SERVING", "1"), ("LOADING", "2"), ("LOAD_FAILED", "2"))
+    assert by(site.ask(deadline_us=site.clock.now_us + 1)) == ("1", 1.0)
+
+
 def test_where_nothing_can_be_loaded_votes_say_why_and_it_is_tried_again(site: Site) -> None:
     site.made.faulty.add(1)
     site.pool.aspire(NAME, [admitted(1)])
@@ -217,8 +234,7 @@ def test_one_that_no_policy_asks_any_more_answers_what_is_on_its_way(site: Site)
     site.pool.drop(NAME)
     site.settle(("REPLACED", "1"))
     site.clock.now_us += int(LINGER_S * 1e6) - 1
-    site.pool.offer(NAME, replace(task(), deadline_us=site.clock.now_us + 1000))
-    assert by(site.answer()) == ("1", 1.0)
+    assert by(site.ask(deadline_us=site.clock.now_us + 1000)) == ("1", 1.0)
     site.clock.now_us += 1
     assert site.ask().votes.states.tolist() == [VoteState.NO_SUCH_MODEL]
     wait_until(lambda: bool(site.made.models[1].closed))
