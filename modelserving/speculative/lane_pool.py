@@ -16,10 +16,11 @@ from modelserving.servable import ModelVersion
 from modelserving.speculative.lane import Answered, Lane, LaneCounts, LaneLimits, Task, epoch_us
 from modelserving.speculative.lane_models import LaneModel
 from modelserving.speculative.votes import no_votes
+from modelserving.versions import is_retired
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, LogPosition, ModelEvent
 from modelserving.wire.speculative_pb2 import VoteState
-from modelserving.wire.state_pb2 import AdmittedModel
+from modelserving.wire.state_pb2 import AdmittedModel, Retirement
 
 RETRY_AFTER_S = 30.0
 """A version that could not be loaded while another one answers is tried again after so long."""
@@ -42,6 +43,8 @@ class _Version:
     lane: Lane
     failed: bool = False
     """It cannot be loaded, and that was told."""
+    retired: bool = False
+    """It answers only until another one can, or cannot be loaded."""
     lingers_until_us: int = 0
     """Until then it answers, though no policy asks it any more."""
 
@@ -97,21 +100,21 @@ class LanePool:
         self._closed_ones = LaneCounts()
         self._counted = LaneCounts()
 
-    def aspire(self, name: Name, wanted: Sequence[AdmittedModel]) -> None:
+    def aspire(self, name: Name, wanted: Sequence[AdmittedModel], retired: Retirement | None = None) -> None:
         """Have a model answer, or no longer.
 
         Args:
             name: of the model.
             wanted: the version that is to answer, then the last good one, with their bytes; none: it is not here.
+            retired: what may answer no more from now on.
         """
         model = self._models.setdefault(name, _Model(wanted))
         model.wanted = wanted
+        if model.live is not None and retired is not None:
+            model.live.retired = model.live.retired or is_retired(model.live.descriptor, retired)
         if not wanted:
             self._begin(model, None)
-            if model.live is not None:
-                self._tell(EventKind.REPLACED, model.live, "retired, or asked in another lane")
-                model.leaving.append(model.live)
-                model.live = None
+            self._leave(model, "retired, or asked in another lane")
         elif model.live is not None and model.live.offset == wanted[0].offset:
             self._begin(model, None)
         elif model.coming is None or model.coming.offset != wanted[0].offset:
@@ -215,21 +218,27 @@ class LanePool:
         if coming is None:
             return
         if coming.lane.is_ready:
-            if model.live is not None:
-                by = f"by {coming.descriptor.name!r} {coming.descriptor.version!r}"
-                self._tell(EventKind.REPLACED, model.live, by)
-                model.leaving.append(model.live)
+            self._leave(model, f"by {coming.descriptor.name!r} {coming.descriptor.version!r}")
             model.live, model.coming = coming, None
             self._tell(EventKind.SERVING, coming, "")
         elif coming.lane.fault and not coming.failed:
             coming.failed = True
             self._tell(EventKind.LOAD_FAILED, coming, coming.lane.fault)
+            if model.live is not None and model.live.retired:
+                self._leave(model, "retired")
             is_newest = coming.offset == model.wanted[0].offset
             if is_newest and (model.live is not None or len(model.wanted) > 1):
                 retry_us = self._clock_us() + int(RETRY_AFTER_S * 1e6)
                 self._begin(model, model.wanted[1] if model.live is None else None)
                 model.retry_us = retry_us
             # Else nothing else can answer: it says why it does not, and its lane goes on trying.
+
+    def _leave(self, model: _Model, detail: str) -> None:
+        """Have what answers, if something does, answer no more."""
+        if model.live is not None:
+            self._tell(EventKind.REPLACED, model.live, detail)
+            model.leaving.append(model.live)
+            model.live = None
 
     def _begin(self, model: _Model, admitted: AdmittedModel | None) -> None:
         """Load a version, in place of one that is being loaded; None: load none."""

@@ -61,6 +61,7 @@ class Operator:
         self.log_is_read = threading.Event()
         self.log_is_read.set()
         self.loaded: list[bytes] = []
+        self.faulty: set[bytes] = set()
         monkeypatch.setattr(module, "prepare", lambda: None)
         monkeypatch.setattr(module, "policies", lambda _: POLICIES)
         monkeypatch.setattr(module, "newest_models", self._read_log)
@@ -115,13 +116,15 @@ class Operator:
         self._take(self.function.process_element(cast("Any", ["", b""]), self._context))
 
     def answers(self, model: str = "smart") -> str:
-        """The version that answers now; empty: no such model."""
+        """The version that answers now; empty: no such model; or why it failed."""
         self.ask(model)
         wait_until(lambda: self.look() or bool(self.votes))  # type: ignore[func-returns-value]
         (votes,) = self.votes
         self.votes.clear()
         if votes.states.tolist() == [VoteState.NO_SUCH_MODEL]:
             return ""
+        if votes.failures:
+            return votes.failures[0].detail
         assert votes.version is not None
         return votes.version.version
 
@@ -140,6 +143,8 @@ class Operator:
     def _make(self, model: AdmittedModel) -> LaneModel:
         def make() -> Model:
             self.loaded.append(model.descriptor.data)
+            if model.descriptor.data in self.faulty:
+                raise ValueError("no room")
             return Model()
 
         return MadeInThread(make)
@@ -202,6 +207,18 @@ def test_a_restart_loads_what_the_state_has(operator: Operator) -> None:
         operator.decide(admitted(offset))
         operator.wait_for(f"v{offset}")
     assert not [name for name in operator.states["models"] if name.count("\0") > 1], "pieces of a model that is gone"
+
+
+def test_a_retired_version_does_not_answer_for_one_that_cannot_be_loaded(operator: Operator) -> None:
+    operator.policy("smart")
+    for offset in (3, 4):
+        operator.decide(admitted(offset, data=b"%d" % offset))
+        operator.wait_for(f"v{offset}")
+    operator.faulty.add(b"3")
+    retired = Retirement(name="smart", version="v4", serving=3)
+    decision = Decision(schema=2, data_type="wine", offset=5, retired=retired)
+    operator._broadcast(key_of("wine", "smart"), decision.SerializeToString())
+    operator.wait_for("no room")
 
 
 def test_a_retired_model_answers_no_more(operator: Operator) -> None:

@@ -15,7 +15,7 @@ from modelserving.speculative.lane_pool import LINGER_S, RETRY_AFTER_S, LanePool
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind
 from modelserving.wire.speculative_pb2 import VoteState
-from modelserving.wire.state_pb2 import AdmittedModel
+from modelserving.wire.state_pb2 import AdmittedModel, Retirement
 from tests.speculative.cases import DEADLINE_US, Clock
 from tests.speculative.models import Model, batch
 from tests.waiting import LIMIT_S, wait_until
@@ -201,6 +201,18 @@ def test_a_last_good_version_that_takes_long_to_load_is_let(site: Site) -> None:
     site.made.slow.set()
     site.settle(("SERVING", "1"), ("LOADING", "2"), ("LOAD_FAILED", "2"))
     assert by(site.ask(deadline_us=site.clock.now_us + 1)) == ("1", 1.0)
+
+
+def test_a_retired_version_does_not_answer_for_one_that_cannot_be_loaded(site: Site) -> None:
+    site.pool.aspire(NAME, [admitted(2)])
+    site.settle(("LOADING", "2"), ("SERVING", "2"))
+    site.made.faulty.add(1)
+    site.pool.aspire(NAME, [admitted(1)], Retirement(name="smart", version="2", serving=1))
+    assert by(site.ask()) == ("2", 2.0), "until it is known whether another one can"
+    site.settle(("LOADING", "1"), ("LOAD_FAILED", "1"), ("REPLACED", "2"))
+    answered = site.ask()
+    assert answered.votes.states.tolist() == [VoteState.FAILED]
+    assert "no room" in answered.votes.failures[0].detail
 
 
 def test_where_nothing_can_be_loaded_votes_say_why_and_it_is_tried_again(site: Site) -> None:

@@ -33,7 +33,7 @@ from modelserving.speculative.lane_pool import Name
 from modelserving.speculative.policies import Holding, decode
 from modelserving.speculative.starting import decode_task
 from modelserving.speculative.votes import encode_votes
-from modelserving.wire.state_pb2 import Decision
+from modelserving.wire.state_pb2 import Decision, Retirement
 
 LOOK_EVERY_MS = 10
 """While tasks come."""
@@ -110,7 +110,7 @@ class LaneFunction(BroadcastProcessFunction):
         if ahead is None or ahead.decided <= state.decided:
             self._ahead.pop(name, None)
             if self._here and name in self._here:
-                self._aspire(name, store)
+                self._aspire(name, store, decision.retired if decision.HasField("retired") else None)
         self._pieces.decided(decision.data_type)
 
     def _settle_in(self, ctx: Any) -> None:
@@ -146,7 +146,7 @@ class LaneFunction(BroadcastProcessFunction):
                     found[data_type] = self._policies.holding(decode(encoded))
         return found
 
-    def _aspire(self, name: Name, store: MapModelStore) -> None:
+    def _aspire(self, name: Name, store: MapModelStore, retired: Retirement | None = None) -> None:
         """Have the model of a name answer, as far as there is one."""
         state = serving_state.decode(store.get(key_of(*name)))
         if state is None:
@@ -155,9 +155,10 @@ class LaneFunction(BroadcastProcessFunction):
             return
         if name in self._ahead:
             newest = self._ahead[name].model
-            self._pool.aspire(name, [] if newest is None else [newest])
+            self._pool.aspire(name, [] if newest is None else [newest], retired)
         else:
-            self._pool.aspire(name, [self._pieces.complete(model, store) for model in serving_state.models(state)])
+            wanted = [self._pieces.complete(model, store) for model in serving_state.models(state)]
+            self._pool.aspire(name, wanted, retired)
 
     def _read_log(self, name: Name) -> None:
         """Learn what the state does not know: after a cold start, or since it was decided about before this lane."""
