@@ -101,6 +101,11 @@ class Window:
         within = (each for begin, each in self._slots.items() if self._is_within(begin, now_ms))
         return sum(within, Counts())
 
+    def counted_since_ms(self, now_ms: int) -> int:
+        """From when on there are counts in the window that ends now, epoch milliseconds, but for a slot."""
+        oldest_ms = min((begin for begin in self._slots if self._is_within(begin, now_ms)), default=now_ms)
+        return max(self.since_ms, oldest_ms - self._slot_ms)
+
     def encode(self) -> bytes:
         """All that is needed to go on."""
         slots = [message(counts, begin) for begin, counts in sorted(self._slots.items())]
@@ -129,10 +134,10 @@ def judge(limits: RolloutLimits, counts: Counts, since_ms: int, now_ms: int) -> 
     """What follows from what was counted in the window that ends now.
 
     A limit is broken as soon as its share of at least `least_records` records is above it. It holds once it could have
-    been broken and is not. A promotion takes all limits, for as long as the window.
+    been broken and is not. A promotion takes all limits, for as long as the window, and counts that are as old.
 
     Args:
-        since_ms: when the rollout began, epoch milliseconds.
+        since_ms: `Window.counted_since_ms`.
         now_ms: epoch milliseconds.
     """
     answered = counts.asked - counts.errors

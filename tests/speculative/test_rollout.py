@@ -69,6 +69,16 @@ def test_the_window_rolls() -> None:
     assert window.total(SINCE_MS + 2 * WINDOW_MS) == Counts()
 
 
+def test_since_when_there_are_counts() -> None:
+    window = Window(WINDOW_MS, SINCE_MS)
+    slot_ms = WINDOW_MS // SLOTS
+    window.add(Counts(asked=1), SINCE_MS)
+    assert window.counted_since_ms(LATER_MS) == SINCE_MS
+    late_ms = SINCE_MS + 5 * WINDOW_MS
+    window.add(Counts(asked=1), late_ms)
+    assert late_ms - 2 * slot_ms < window.counted_since_ms(late_ms) <= late_ms
+
+
 @given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 5)), max_size=40))
 def test_a_window_holds_no_less_than_it_should_and_little_more(events: list[tuple[int, int]]) -> None:
     events.sort()

@@ -56,6 +56,16 @@ def test_promotes_when_limits_have_held_for_a_window() -> None:
     assert action(watch(sample(200), early.state, NOW_MS + 1000)) == RolloutAction.PROMOTE
 
 
+def test_silence_is_no_evidence() -> None:
+    state = watch(sample(200), None, NOW_MS).state
+    later_ms = NOW_MS + 60_000
+    for at_ms in (0, 100, 500, 900):
+        watched = watch(sample(200), state, later_ms + at_ms)
+        assert action(watched) == RolloutAction.NO_ACTION
+        state = watched.state
+    assert action(watch(sample(200), state, later_ms + 1000)) == RolloutAction.PROMOTE
+
+
 def test_another_policy_begins_anew_and_one_before_counts_no_more() -> None:
     old = watch(sample(50, 20, offset=6), None, NOW_MS)
     new = watch(sample(60, 0, offset=7), old.state, NOW_MS)
