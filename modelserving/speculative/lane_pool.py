@@ -244,8 +244,18 @@ class LanePool:
         """Load a version, in place of one that is being loaded; None: load none."""
         if model.coming is not None:
             model.leaving.append(model.coming)
-        model.coming = None if admitted is None else self._load(admitted)
+        model.coming = None if admitted is None else self._back(model, admitted) or self._load(admitted)
         model.retry_us = 0
+
+    def _back(self, model: _Model, admitted: AdmittedModel) -> _Version | None:
+        """The same version, if it is there still, since no policy asked it for a while."""
+        now_us = self._clock_us()
+        for version in model.leaving:
+            if version.offset == admitted.offset and now_us < version.lingers_until_us:
+                version.lingers_until_us = 0
+                model.leaving.remove(version)
+                return version
+        return None
 
     def _load(self, admitted: AdmittedModel) -> _Version:
         descriptor = ModelDescriptor()

@@ -181,7 +181,8 @@ def test_a_model_of_this_lane_is_loaded_and_another_is_not(operator: Operator) -
 
 def test_models_before_the_policy_and_after_it(operator: Operator) -> None:
     operator.decide(admitted(3))
-    assert operator.answers() == ""
+    operator.look()
+    assert operator.loaded == []
     operator.policy("smart")
     operator.wait_for("v3")
     operator.decide(admitted(5))
@@ -264,6 +265,19 @@ def test_a_lane_that_is_new_learns_from_the_model_log(operator: Operator) -> Non
     operator.wait_for("v8", "odd")
     operator.decide(admitted(10))
     operator.wait_for("v10")
+
+
+def test_a_lane_that_came_after_the_policy_learns_from_tasks(operator: Operator) -> None:
+    """Lanes 3, then 2, then 3 again: the starter knows a policy that the third lane does not."""
+    operator.log[key_of("wine", "smart")] = NewestModel(7, admitted(7))
+    operator.wait_for("v7")
+    other = SpeculativeControl(datatype="cider", tmout=50, models=["dry"])
+    operator._broadcast("cider", HeldPolicy(schema=1, policy=other).SerializeToString())
+    assert operator.answers() == "v7"
+    assert operator.loaded == [b"model"]
+    operator.policy("odd")
+    operator.ahead_us = int(LINGER_S * 1e6)
+    operator.wait_for("")
 
 
 def test_tasks_wait_until_the_model_log_is_read(operator: Operator) -> None:

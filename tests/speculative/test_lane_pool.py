@@ -262,6 +262,18 @@ def test_one_that_is_asked_again_answers_meanwhile(site: Site) -> None:
     assert by(site.ask()) == ("1", 1.0)
 
 
+def test_one_that_is_asked_again_soon_is_not_loaded_again(site: Site) -> None:
+    site.pool.aspire(NAME, [admitted(1)])
+    site.settle(("LOADING", "1"), ("SERVING", "1"))
+    site.pool.drop(NAME)
+    site.pool.aspire(NAME, [admitted(1)])
+    site.settle(("REPLACED", "1"), ("SERVING", "1"))
+    site.clock.now_us += int(LINGER_S * 1e6)
+    assert site.poll() == []
+    assert by(site.ask(deadline_us=site.clock.now_us + 1)) == ("1", 1.0)
+    assert not site.made.models[1].closed
+
+
 def test_the_version_that_answers_said_again_is_no_news(site: Site) -> None:
     site.pool.aspire(NAME, [admitted(1)])
     site.settle(("LOADING", "1"), ("SERVING", "1"))

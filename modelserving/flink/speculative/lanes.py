@@ -59,6 +59,7 @@ class LaneFunction(BroadcastProcessFunction):
         group = runtime_context.get_metrics_group()
         self._tasks = {field.name: group.counter(f"tasks_{field.name}") for field in fields(LaneCounts)}
         self._here: set[Name] | None = None  # the models that policies have run here; None: not known after a start
+        self._with_policy: set[str] = set()  # data types
         self._reader = ThreadPoolExecutor(1, "model-log")
         self._reading: Future[dict[str, NewestModel]] | None = None
         self._has_read = False
@@ -69,6 +70,7 @@ class LaneFunction(BroadcastProcessFunction):
         self._settle_in(ctx)
         if value[0]:
             data_type, model, task = decode_task(bytes(value[1]))
+            self._learn((data_type, model), ctx)
             self._pool.offer((data_type, model), task)
         yield from self._told(ctx)
 
@@ -119,18 +121,23 @@ class LaneFunction(BroadcastProcessFunction):
             self._here = set()
             self._follow(ctx)
 
+    def _learn(self, name: Name, ctx: Any) -> None:
+        """Have a model here that the starter knows to be, if the policy came before there was this lane."""
+        if self._here is not None and name[0] not in self._with_policy and name not in self._here:
+            self._here.add(name)
+            self._aspire(name, MapModelStore(ctx.get_broadcast_state(models_descriptor())))
+
     def _follow(self, ctx: Any) -> None:
         """Have those models here that the policies have run in this lane, and no others."""
-        holding = self._holding(ctx)
-        before, self._here = (
-            self._here or set(),
-            {
-                (data_type, model)
-                for data_type, each in holding.items()
-                for model, lane in each.lanes.items()
-                if lane == self._lane
-            },
-        )
+        holding, before = self._holding(ctx), self._here or set()
+        self._with_policy = set(holding)
+        learned = {name for name in before if name[0] not in holding}
+        self._here = learned | {
+            (data_type, model)
+            for data_type, each in holding.items()
+            for model, lane in each.lanes.items()
+            if lane == self._lane
+        }
         store = MapModelStore(ctx.get_broadcast_state(models_descriptor()))
         for name in self._here - before:
             self._aspire(name, store)
