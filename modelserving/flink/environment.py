@@ -78,7 +78,7 @@ def _job_settings(options: JobOptions) -> dict[str, str]:
         # Else UNNEST copies the whole array for each of its elements.
         "pipeline.object-reuse": "true",
         # The default of 100 ms would be added at every exchange.
-        "execution.buffer-timeout.interval": "2 ms",
+        "execution.buffer-timeout.interval": "0 ms",
         # A bundle is one batch: none waits for another.
         "python.fn-execution.bundle.size": "1",
         "pipeline.auto-generate-uids": "false",
