@@ -77,7 +77,7 @@ def _job_settings(options: JobOptions) -> dict[str, str]:
     return {
         # Else UNNEST copies the whole array for each of its elements.
         "pipeline.object-reuse": "true",
-        # The default of 100 ms would be added at every exchange.
+        # What passes between tasks is whole batches: none waits to be passed on.
         "execution.buffer-timeout.interval": "0 ms",
         # A bundle is one batch: none waits for another.
         "python.fn-execution.bundle.size": "1",
