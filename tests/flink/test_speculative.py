@@ -12,6 +12,7 @@ from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, Reason
 from modelserving.wire.speculative_pb2 import (
+    LateAnswer,
     RolloutAction,
     RolloutLimits,
     Rule,
@@ -50,26 +51,30 @@ def publish_all(site: Speculation) -> None:
     site.publish(script.model("smart", SMART), script.model("fast", FAST), script.model("odd", ODD))
 
 
+def answered_late(site: Speculation) -> list[LateAnswer]:
+    """Answers of the smart model that came when the deadline had had its way."""
+    smart = (late for late in site.late() if late.vote.model == "smart" and late.why == Why.DEADLINE)
+    return [late for late in smart if late.vote.state == VoteState.ANSWERED]
+
+
 def test_the_smart_model_in_time_else_the_fast_one(site: Speculation) -> None:
     """Late answers follow; the slow model is slowed down and comes back while the job runs, and the policy changes."""
     publish_all(site)
-    site.policy("smart", "fast", tmout=150)
+    site.policy("smart", "fast", tmout=500)
     with site.job() as job:
         for decision in site.flow_until_answered_by("smart"):
             assert decision.number == SMART
             assert decision.why in (Why.ALL_IN, Why.BEST)
-            assert not decision.at_deadline
-        site.script.tell("smart", wait_ms=400)
+        site.script.tell("smart", wait_ms=2_000)
         for decision in site.flow_until_answered_by("fast"):
             assert (decision.number, decision.why, decision.at_deadline) == (FAST, Why.DEADLINE, True)
-            assert vote(decision, "smart").state in (VoteState.OUTSTANDING, VoteState.EXPIRED)
-            assert decision.latency_us >= 150_000
+            assert vote(decision, "smart").state in (VoteState.OUTSTANDING, VoteState.EXPIRED, VoteState.SHED)
+            assert decision.latency_us >= 500_000
         site.wait(site.send(RECORDS))
-        wait_until(lambda: any(late.vote.state == VoteState.ANSWERED for late in site.late()))
-        answered = next(late for late in site.late() if late.vote.state == VoteState.ANSWERED)
-        assert (answered.vote.number, answered.vote.model, answered.agrees) == (SMART, "smart", False)
-        assert answered.why == Why.DEADLINE
-        assert answered.after_deadline_us > 0
+        wait_until(lambda: answered_late(site))
+        for late in answered_late(site):
+            assert (late.vote.number, late.agrees) == (SMART, False)
+            assert late.after_deadline_us > 0
         site.script.tell("smart", wait_ms=0)
         site.flow_until_answered_by("smart")
         changed = len(site.events(EventKind.POLICY_CHANGED))
