@@ -26,6 +26,7 @@ from modelserving.pieces import PIECE_BYTES
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent, ServingResult
+from modelserving.wire.stats_pb2 import ServingStats
 from tests.flink.cluster import local_cluster, submit
 from tests.flink.jobs import ROOT, rest
 from tests.flink.messages import example_model, unloadable_model, wine_record
@@ -136,6 +137,7 @@ def make(release: str, join: str, servers: str, cluster: LocalCluster) -> Kept:
             newest = results.wait_for(sent)[-RECORDS * PARTITIONS :]
             scores = [ServingResult.FromString(message.value()) for message in newest]
             serving = {score.data_type: (score.model_name, score.model_version) for score in scores}
+    wait_until_at_rest(servers, topics)
     savepoint = take_savepoint(cluster.url, job)
     cluster.flink("cancel", job)
     results.close()
@@ -177,6 +179,18 @@ def wait_until_judged(events: TopicReader, count: int) -> None:
         return len({event.position.offset for event in told if event.instance == ADMISSION and event.kind in _JUDGED})
 
     wait_until(lambda: judged() == count, describe=lambda: f"{judged()} of {count} models judged")
+
+
+def wait_until_at_rest(servers: str, topics: Topics) -> None:
+    """Until the job has told, and committed, that nothing comes any more: then none of its transactions is open."""
+    reader = TopicReader(servers, topics.serving_stats)
+
+    def busy() -> list[str]:
+        newest = {message.key(): ServingStats.FromString(message.value()) for message in reader.poll()}
+        return [f"{each.data_type} {each.name}" for each in newest.values() if each.recent.served]
+
+    wait_until(lambda: reader.poll() and not busy(), describe=lambda: f"not at rest: {busy()}")
+    reader.close()
 
 
 def take_savepoint(url: str, job: str) -> Path:
