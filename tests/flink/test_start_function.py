@@ -21,6 +21,7 @@ from modelserving.wire.speculative_pb2 import HeldPolicy, SpeculativeControl
 from tests.flink.test_lane_function import MapState
 from tests.speculative.test_collecting import records, typed
 
+
 def addressed(outgoing: Outgoing, _: Topics) -> tuple[str, str, list[bytes | None]]:
     """The messages as they are."""
     return rows.OUT, outgoing.role, [value for _, value in outgoing.messages]
