@@ -37,12 +37,14 @@ $(JARS): jars/pom.xml $(wildcard jars/src/main/java/modelserving/functions/*.jav
 	mvn -q -B -f jars/pom.xml package
 	touch $@
 
+MODE := swaps
 JOIN := partitioned
 RECORDS := 50000
 KEEP :=
 
 demo: setup
-	@$(VENV)/bin/modelserving demo --join $(JOIN) --records $(RECORDS) $(if $(KEEP),--keep)
+	@$(VENV)/bin/modelserving demo --mode $(MODE) $(if $(filter swaps,$(MODE)),--join $(JOIN) --records $(RECORDS)) \
+	  $(if $(KEEP),--keep)
 
 test: setup
 	$(VENV)/bin/pytest

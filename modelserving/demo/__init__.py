@@ -1,1 +1,1 @@
-"""The demonstration: broker, job, models and records on this machine, each record accounted for."""
+"""The demonstrations: broker, job, models and records on this machine, each record accounted for."""

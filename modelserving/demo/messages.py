@@ -1,4 +1,4 @@
-"""What the demonstration sends: the wine example's models, and its records with some bad ones among them."""
+"""What the demonstrations send: the wine example's models, and its records, some bad ones among them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A model to publish. The version is the publication's number, so that each can be told from all others."""
+    """A model to publish."""
 
     name: str
     version: str
@@ -41,20 +41,47 @@ class Publication:
 
 
 def publications(example: Path, count: int) -> list[Publication]:
-    """`count` models of three types in turn, from the folder of the example."""
-    models = []
-    for number, (name, kind, file, model_type) in zip(range(1, count + 1), cycle(_MODELS)):
-        data = _read(example / "models" / file)
-        descriptor = ModelDescriptor(
-            name=name,
-            dataType=DATA_TYPE,
-            modeltype=model_type,
-            data=data,
-            version=str(number),
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
-        models.append(Publication(name, str(number), kind, descriptor))
-    return models
+    """`count` models of three types in turn, from the folder of the example.
+
+    The version is the publication's number, so that each can be told from all others.
+    """
+    return [
+        _publication(example / "models" / file, name, str(number), kind, model_type)
+        for number, (name, kind, file, model_type) in zip(range(1, count + 1), cycle(_MODELS))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Models that are asked for the same records."""
+
+    fast: Publication
+    smart: Publication
+    slow: Publication
+    """A version of the smart one that takes hundreds of milliseconds for an answer."""
+
+
+def rivals(example: Path) -> Rivals:
+    """They, from the folder of the example."""
+    folder = example / "models"
+    return Rivals(
+        fast=_publication(folder / "tree.pmml", "fast", "1", "PMML tree", ModelType.PMML),
+        smart=_publication(folder / "tensorflow.pb", "smart", "1", "TensorFlow graph", ModelType.TENSORFLOW),
+        slow=_publication(folder / "smoothed.pb", "smart", "2", "30,000 times the work", ModelType.TENSORFLOW),
+    )
+
+
+def _publication(path: Path, name: str, version: str, kind: str, model_type: ModelType) -> Publication:
+    data = _read(path)
+    descriptor = ModelDescriptor(
+        name=name,
+        dataType=DATA_TYPE,
+        modeltype=model_type,
+        data=data,
+        version=version,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    return Publication(name, version, kind, descriptor)
 
 
 def bad_count(valid: int) -> int:
@@ -68,11 +95,20 @@ def records(example: Path, valid: int, clock_ms: Callable[[], int]) -> Iterator[
     After every hundredth valid record, and after the last one, comes a bad one. `clock_ms` (epoch milliseconds)
     tells the records' time.
     """
+    return _mixed(_rows(example), valid, clock_ms)
+
+
+def endless_records(example: Path, clock_ms: Callable[[], int]) -> Iterator[bytes]:
+    """Values of valid records from the table, from the top again after its last row; `clock_ms` as in `records`."""
+    return (row(clock_ms()) for row in cycle(_rows(example)))
+
+
+def _rows(example: Path) -> list[Encode]:
     table = example / "winequality_red.csv"
     if not table.is_file():
         raise _missing(table)
     data_type = load_data_types()[DATA_TYPE]
-    return _mixed(list(encoders(read_csv(table, data_type, ";"), data_type)), valid, clock_ms)
+    return list(encoders(read_csv(table, data_type, ";"), data_type))
 
 
 def _mixed(rows: list[Encode], valid: int, clock_ms: Callable[[], int]) -> Iterator[tuple[bytes | None, bool]]:

@@ -1,4 +1,4 @@
-"""Shows the demonstration while it runs: a live table on a terminal, else a line now and then."""
+"""Shows a demonstration while it runs: a live table on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -22,9 +22,22 @@ EVENTS_SHOWN = 7
 BAR_WIDTH = 40
 
 
+class Figures(Protocol):
+    """Where a demonstration stands."""
+
+    @property
+    def line(self) -> str:
+        """In a line; empty while there is nothing to tell."""
+        ...
+
+    def __rich__(self) -> RenderableType:
+        """In a table."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the demonstration stands."""
+    """Where the demonstration of swaps stands."""
 
     total: int
     """Records that will be sent."""
@@ -45,6 +58,32 @@ class Progress:
         """Records sent that have no answer yet."""
         return max(0, self.sent - self.scored - self.rejected)
 
+    @property
+    def line(self) -> str:
+        """See `Figures`."""
+        if not self.scored:
+            return ""
+        return (
+            f"sent {self.sent} of {self.total}, scored {self.scored}, rejected {self.rejected}, "
+            f"waiting {self.waiting}; {self.rate:.0f} records/s; {self.serving} serves, swaps {self.swaps}"
+        )
+
+    def __rich__(self) -> RenderableType:
+        """See `Figures`."""
+        table = grid()
+        bar = ProgressBar(max(1, self.total), self.scored + self.rejected, BAR_WIDTH)
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.reasons.items()))
+        if self.page:
+            table.add_row("page", "", Text(self.page, style="bold"))
+        table.add_row("records sent", f"{self.sent:,}", f"of {self.total:,}")
+        table.add_row("scored", f"{self.scored:,}", bar)
+        table.add_row("rejected", f"{self.rejected:,}", Text(reasons, style="dim"))
+        table.add_row("waiting", f"{self.waiting:,}", Text("sent, not answered yet", style="dim"))
+        table.add_row("rate", f"{self.rate:,.0f}", "records/s")
+        table.add_row("model swaps", f"{self.swaps}", "")
+        table.add_row("serving", "", Text(self.serving, style="bold green"))
+        return table
+
 
 class Display(Protocol):
     """What shows the progress; a context manager."""
@@ -63,7 +102,7 @@ class Display(Protocol):
         """Something happened, once."""
         ...
 
-    def update(self, progress: Progress) -> None:
+    def update(self, figures: Figures) -> None:
         """The figures changed."""
         ...
 
@@ -95,16 +134,12 @@ class Lines:
         """Print it."""
         click.echo(f"{self._clock() - self._start:5.1f} s  {text}")
 
-    def update(self, progress: Progress) -> None:
+    def update(self, figures: Figures) -> None:
         """Print the figures if it is time to."""
         now = self._clock()
-        if progress.scored and now - self._shown >= LINE_EVERY_S:
+        if figures.line and now - self._shown >= LINE_EVERY_S:
             self._shown = now
-            self.event(
-                f"sent {progress.sent} of {progress.total}, scored {progress.scored}, rejected {progress.rejected}, "
-                f"waiting {progress.waiting}; {progress.rate:.0f} records/s; "
-                f"{progress.serving} serves, swaps {progress.swaps}"
-            )
+            self.event(figures.line)
 
 
 class LiveTable:
@@ -114,7 +149,7 @@ class LiveTable:
         self._title = title
         self._clock = clock
         self._start = clock()
-        self._progress = Progress(total=0)
+        self._figures: Figures | str = ""
         self._events: deque[tuple[float, str]] = deque(maxlen=EVENTS_SHOWN)
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=5)
 
@@ -131,31 +166,25 @@ class LiveTable:
         """Add it to the latest events."""
         self._events.append((self._clock() - self._start, text))
 
-    def update(self, progress: Progress) -> None:
+    def update(self, figures: Figures) -> None:
         """Draw these figures from now on."""
-        self._progress = progress
+        self._figures = figures
 
     def _table(self) -> RenderableType:
-        progress = self._progress
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(justify="right", no_wrap=True, min_width=10)
-        table.add_column(no_wrap=True)
-        bar = ProgressBar(max(1, progress.total), progress.scored + progress.rejected, BAR_WIDTH)
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(progress.reasons.items()))
-        if progress.page:
-            table.add_row("page", "", Text(progress.page, style="bold"))
-        table.add_row("records sent", f"{progress.sent:,}", f"of {progress.total:,}")
-        table.add_row("scored", f"{progress.scored:,}", bar)
-        table.add_row("rejected", f"{progress.rejected:,}", Text(reasons, style="dim"))
-        table.add_row("waiting", f"{progress.waiting:,}", Text("sent, not answered yet", style="dim"))
-        table.add_row("rate", f"{progress.rate:,.0f}", "records/s")
-        table.add_row("model swaps", f"{progress.swaps}", "")
-        table.add_row("serving", "", Text(progress.serving, style="bold green"))
-        table.add_row()
+        table = grid(label_width=6, number_width=7)
         events = list(self._events)
         for number, (at, text) in enumerate(events):
             table.add_row("events" if number == 0 else "", f"{at:.1f} s", Text(text))
         for _ in range(EVENTS_SHOWN - len(events)):
             table.add_row()
-        return Panel(table, title=f"{self._title} · {self._clock() - self._start:.0f} s", title_align="left")
+        whole = Group(self._figures, "", table)
+        return Panel(whole, title=f"{self._title} · {self._clock() - self._start:.0f} s", title_align="left")
+
+
+def grid(label_width: int = 12, number_width: int = 10) -> Table:
+    """A table without lines: what it is, a number, and text."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True, min_width=label_width)
+    table.add_column(justify="right", no_wrap=True, min_width=number_width)
+    table.add_column(no_wrap=True)
+    return table

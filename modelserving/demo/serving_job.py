@@ -1,4 +1,4 @@
-"""The serving job in a process of its own, on the embedded mini cluster, with all that it writes in one folder."""
+"""A job in a process of its own, on the embedded mini cluster, with all that it writes in one folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,19 +17,20 @@ from modelserving.errors import ConfigurationError, ModelServingError
 STOP_LIMIT_S = 20.0
 LOG_LINES_SHOWN = 15
 
-_SCRIPT = Path(__file__).resolve().parents[2] / "jobs" / "model_serving.py"
+_JOBS = Path(__file__).resolve().parents[2] / "jobs"
 _POLL_S = 0.05
 
 
-def script() -> Path:
-    """The job's file.
+def script(name: str) -> Path:
+    """A job's file.
 
     Raises:
         ConfigurationError: it is not there.
     """
-    if not _SCRIPT.is_file():
-        raise ConfigurationError(f"{_SCRIPT} is missing: run the demonstration from a whole checkout of the project")
-    return _SCRIPT
+    path = _JOBS / name
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is missing: run the demonstration from a whole checkout of the project")
+    return path
 
 
 class ServingJob:
@@ -37,12 +39,12 @@ class ServingJob:
     It leads a session of its own, so that Ctrl-C does not reach it, and by which its JVM and workers are found.
     """
 
-    def __init__(self, folder: Path, bootstrap_servers: str, join: str) -> None:
+    def __init__(self, folder: Path, bootstrap_servers: str, job: Path, arguments: Sequence[str]) -> None:
         self._folder = folder
         self._output = folder / "output.log"
-        self._command = [sys.executable, str(script()), "--join", join, "--bootstrap-servers", bootstrap_servers]
+        self._command = [sys.executable, str(job), *arguments, "--bootstrap-servers", bootstrap_servers]
         # The prefix is given since the environment may name one.
-        self._command += ["--topic-prefix", "", "--parallelism", "2", "--checkpoint-interval", "1000"]
+        self._command += ["--topic-prefix", "", "--checkpoint-interval", "1000"]
 
     def __enter__(self) -> ServingJob:
         self._folder.mkdir()

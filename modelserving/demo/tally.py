@@ -1,4 +1,4 @@
-"""The account of the demonstration: what was sent, and what became of each record."""
+"""The account of the demonstration of swaps: what was sent, and what became of each record."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Tally:
     def add_result(self, value: bytes) -> None:
         """An encoded `ServingResult` was read."""
         result = ServingResult.FromString(value)
-        self._results[_position(result.record)] += 1
+        self._results[position_of(result.record)] += 1
         self.versions.setdefault(result.model_version, result)
 
     def add_rejected(self, value: bytes) -> None:
         """An encoded `Rejected` was read."""
         rejected = Rejected.FromString(value)
-        self._rejected[_position(rejected.position)] += 1
+        self._rejected[position_of(rejected.position)] += 1
         self.reasons[Reason.Name(rejected.reason)] += 1
 
     @property
@@ -126,5 +126,6 @@ class RateMeter:
         return (count - before) / (now - since) if now > since else 0.0
 
 
-def _position(position: LogPosition) -> Position:
+def position_of(position: LogPosition) -> Position:
+    """Of a record, as it is kept here."""
     return position.partition, position.offset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -10,10 +10,15 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from modelserving.errors import ModelServingError
 from modelserving.topics import CONNECT_LIMIT_MS, MAX_BATCH_BYTES, Topics, translated_errors
+from modelserving.wire.serving_pb2 import Reason, Rejected
 
 FLUSH_LIMIT_S = 30.0
 _MOST_AT_ONCE_S = 0.25
+
+Confirmed = Callable[[tuple[int, int], bool], None]
+"""Called, from a thread, with position and validity of each record that is on the log."""
 
 
 class Pacer:
@@ -39,12 +44,9 @@ class Pacer:
 
 
 class Sender:
-    """Sends to the topics of models and records; a context manager."""
+    """Sends records, models and policies; a context manager."""
 
-    def __init__(
-        self, bootstrap_servers: str, topics: Topics, confirmed: Callable[[tuple[int, int], bool], None]
-    ) -> None:
-        """`confirmed` is called, from a thread, with position and validity of each record that is on the log."""
+    def __init__(self, bootstrap_servers: str, topics: Topics, confirmed: Confirmed) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._topics = topics
         self._confirmed = confirmed
@@ -85,14 +87,14 @@ class Sender:
             if self._failures:
                 raise self._failures[0]
 
-    def model(self, descriptor: bytes) -> None:
-        """Publish a model, and wait until it is on the log.
+    def publish(self, topic: str, message: bytes) -> None:
+        """Send a model or a policy to its topic, and wait until it is on the log.
 
         Raises:
             BrokerError: Kafka refuses.
         """
         with translated_errors(self._bootstrap_servers):
-            self._producer.send(self._topics.models, descriptor).get(timeout=FLUSH_LIMIT_S)
+            self._producer.send(topic, message).get(timeout=FLUSH_LIMIT_S)
 
     def flush(self) -> None:
         """Wait until all that was sent is on the log.
@@ -107,11 +109,11 @@ class Sender:
 
 
 class Answers:
-    """Reads the topics that the job writes, from their beginning, committed messages only; a context manager."""
+    """Reads topics that the job writes, from their beginning, committed messages only; a context manager."""
 
-    def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
+    def __init__(self, bootstrap_servers: str, names: Sequence[str]) -> None:
         self._bootstrap_servers = bootstrap_servers
-        self._names = (topics.results, topics.rejected_records, topics.rejected_models)
+        self._names = names
 
     def __enter__(self) -> Answers:
         with translated_errors(self._bootstrap_servers):
@@ -144,3 +146,10 @@ class Answers:
         for partition, messages in batches.items():
             for message in messages:
                 yield partition.topic, message.value
+
+
+def rejected_model(value: bytes) -> ModelServingError:
+    """What to raise at an encoded `Rejected` of a model."""
+    fault = Rejected.FromString(value)
+    model = f"{fault.model_name} {fault.model_version}"
+    return ModelServingError(f"model {model} was rejected: {Reason.Name(fault.reason)}: {fault.detail}")

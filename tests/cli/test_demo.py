@@ -7,13 +7,9 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -21,63 +17,19 @@ from rich.console import Console
 from modelserving.cli.main import main
 from modelserving.demo import messages
 from modelserving.demo.progress import Lines, LiveTable, Progress
-from modelserving.demo.run import SWAPS
 from modelserving.demo.stopping import Stopped, StopSignals
+from modelserving.demo.swaps import SWAPS
 from modelserving.demo.tally import RateMeter, Tally
 from modelserving.demo.traffic import Pacer
 from modelserving.errors import ConfigurationError
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
+from tests.cli.conftest import Start, assert_nothing_is_left, processes_of
 from tests.flink.jobs import ROOT
 from tests.waiting import wait_until
 
 RECORDS = 3000
 BAD = 30
 EXAMPLE = ROOT / "examples" / "winequality"
-
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    """The folder that the demonstration takes for temporary files; all its processes have it in their environment."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def start(kafka_ready: None, flink_ready: None, temporary: Path) -> Start:  # noqa: ARG001
-    """Start `modelserving demo ARGUMENTS...` with a pipe for stdout, in a process group of its own."""
-
-    def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "modelserving.cli.main", "demo", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TMPDIR": str(temporary), **environment},
-            start_new_session=True,
-        )
-
-    return run
-
-
-def processes_of(folder: Path) -> list[str]:
-    """The processes that have the folder in their command or their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = [*process.cmdline(), *process.environ().values()]
-        except psutil.Error:
-            continue
-        if any(str(folder) in word for word in words):
-            found.append(str(process))
-    return found
-
-
-def assert_nothing_is_left(folder: Path) -> None:
-    assert processes_of(folder) == []
-    assert list(folder.iterdir()) == []
 
 
 def test_small_demo_accounts_for_every_record_and_stays_up(start: Start, temporary: Path) -> None:
