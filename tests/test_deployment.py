@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from jobs.model_serving import main as job
+from jobs.speculative_serving import main as speculative_job
 from modelserving import topics as kafka_topics
 from modelserving.cli.main import main as modelserving
 from modelserving.local.broker import LocalBroker
@@ -29,6 +30,7 @@ from tests.query.cases import client_of, service_of
 from tests.test_lock import entries
 
 ROOT = Path(__file__).parents[1]
+JOBS = {"jobs/model_serving.py": job, "jobs/speculative_serving.py": speculative_job}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "flink-conf" / "config.yaml").read_text())
@@ -381,8 +383,9 @@ def test_runbook_submits_with_arguments_that_the_job_takes() -> None:
     assert submitted
     for command in submitted:
         variables = dict(word.split("=", 1) for word in command[2:])
-        assert set(variables) <= {"ARGS", "PARALLELISM", "SAVEPOINT"}
-        parsed(shlex.split(variables.get("ARGS", "--join partitioned")))
+        assert set(variables) <= {"ARGS", "PARALLELISM", "SAVEPOINT", "SCRIPT"}
+        script = variables.get("SCRIPT", "jobs/model_serving.py")
+        JOBS[script].make_context(script, shlex.split(variables.get("ARGS", "--join partitioned")))
 
 
 def test_runbook_calls_modelserving_with_options_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from modelserving.loader import load
@@ -61,7 +63,23 @@ def test_the_bytes_restore_to_an_equal_servable_and_rows_score_alone_as_in_a_bat
             np.testing.assert_array_equal(np.concatenate([getattr(one, field) for one in alone]), values)
 
 
+def test_the_smoothed_graph_answers_with_the_mean_over_variations_of_a_record() -> None:
+    batch = wine_batch(EXPECTED["every"])
+    network, smoothed = loaded("tensorflow.pb"), loaded("smoothed.pb")
+    varied = []
+    for factor in 1 + 0.02 * np.sin(np.arange(500)):
+        columns = [pc.multiply(column, factor) for column in batch.columns]
+        outputs = network.score(pa.RecordBatch.from_arrays(columns, schema=batch.schema)).outputs
+        assert outputs is not None
+        varied.append(outputs)
+    answers = smoothed.score(batch).outputs
+    network.close()
+    smoothed.close()
+    assert answers is not None
+    np.testing.assert_allclose(answers, np.mean(varied, axis=0), rtol=0, atol=0.01)
+
+
 def test_the_models_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (EXAMPLE / "models").iterdir()}
-    assert set(sizes) == {*EXPECTED["models"], "expected.json"}
+    assert set(sizes) == {*EXPECTED["models"], "smoothed.pb", "expected.json"}
     assert max(sizes.values()) < 100_000
