@@ -11,7 +11,7 @@ from pyflink.datastream import RuntimeContext
 from modelserving.admission import Admission
 from modelserving.data_types import DataTypes
 from modelserving.flink.options import JobOptions
-from modelserving.flink.worker import prepare
+from modelserving.flink.worker import prepare, share_lock_soon
 from modelserving.gate import load_warm
 from modelserving.join import Join
 from modelserving.loading_process import LoadingProcess, is_large
@@ -48,6 +48,7 @@ def admission(options: JobOptions, gate: Sandbox) -> Admission:
 def join(options: JobOptions, context: RuntimeContext) -> Join:
     """The join, for one parallel instance."""
     prepare()
+    share_lock_soon()
     load = _loading(options.data_types, options.manager_limits.load_s)
     return Join(
         topics=options.topics,

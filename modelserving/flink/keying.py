@@ -35,12 +35,14 @@ def take_for(stream: DataStream, target: str, owner: str, row_type: Any) -> Data
 
 
 def with_pulse(stream: DataStream, every_ms: int, for_ms: int, owner: str, row_type: Any) -> DataStream:
-    """Rows (key, value), spread evenly over the instances of what follows, and empty ones after them, as a clock.
+    """Rows (key, value), spread evenly over the instances of what follows, and others that have those look around.
+
+    Such a row has an empty key, and as value the UDP port at which one more can be asked for (`Pulse.java`).
 
     Args:
         stream: of the rows.
-        every_ms: so close do empty rows follow the last other one at first.
-        for_ms: so long do they follow it.
+        every_ms: so close do they follow, without being asked for.
+        for_ms: for so long after the last row.
         owner: the uid of the operator that needs the clock.
         row_type: of the rows.
     """

@@ -43,6 +43,10 @@ class StatisticsFunction(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare()
+        # Takes seconds, with Python's lock in hand. Later, at the first check for drift, all functions of this worker
+        # would stand meanwhile, and records with them.
+        import river.drift  # noqa: F401, PLC0415
+
         self._state = runtime_context.get_map_state(statistics_descriptor())
         self._known: dict[bytes, Totals | PolicyTotals] = {}  # what the state has, decoded
         self._last_ms: dict[str, dict[bytes, int]] = {}  # bucket → keys that are not at rest → when they had deltas

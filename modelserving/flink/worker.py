@@ -15,18 +15,29 @@ _prepared = threading.Lock()
 
 def prepare() -> None:
     """Set up the worker process, once; does nothing where functions run in the client's process."""
-    if Path(sys.argv[0]).name == "beam_boot.py" and _prepared.acquire(blocking=False):
+    if _is_worker() and _prepared.acquire(blocking=False):
         # A batch makes thousands of short-lived lists, none of them in a cycle; a collection for every 700 of them,
         # now and then over all of TensorFlow's modules, took a quarter of the time. The tree of a large document that
         # is loaded beside is no garbage either.
         gc.set_threshold(1_000_000, 20, 100)
-        # A thread that loads a model would keep the lock for 5 ms each time that a batch wants it back, and a batch
-        # gives it away dozens of times.
-        sys.setswitchinterval(0.0001)
         # Flink ends the script that started this worker, not the worker; one that then waits for a native library or
         # a dead connection would stay behind, with all its models.
         die_with_parent_and_grandparent()
         _without_state_sampler()
+
+
+def share_lock_soon() -> None:
+    """For a worker whose threads load models: have them give Python's lock away soon.
+
+    They would keep it for 5 ms each time that a batch wants it back, and a batch gives it away dozens of times. Where
+    many threads have little to do each it only costs: each that waits for the lock wakes up as often.
+    """
+    if _is_worker():
+        sys.setswitchinterval(0.0001)
+
+
+def _is_worker() -> bool:
+    return Path(sys.argv[0]).name == "beam_boot.py"
 
 
 def _without_state_sampler() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from modelserving.arrow import from_ipc
@@ -24,9 +25,15 @@ from modelserving.speculative.request_state import decode_request, encode_reques
 from modelserving.speculative.starting import SCHEMA
 from modelserving.speculative.tally import decided_deltas, late_deltas
 from modelserving.speculative.votes import ModelVotes, decode_votes
-from modelserving.wire.speculative_pb2 import RequestOpening, RolloutSample
+from modelserving.wire.speculative_pb2 import RequestOpening, RolloutSample, VoteState
 
 _OPENING, _REQUEST, _EARLY = "opening", "request", "early/"
+_SKEW_US = 1_000_000
+"""So much may the clocks of machines differ."""
+
+
+_LEAD_US = 5_000
+"""So long before a deadline, at most, is it decided: timers come late, and what is decided has yet to leave."""
 
 
 class RequestStore(Protocol):
@@ -89,8 +96,8 @@ class Collector:
         self._clock_us = clock_us
         self._flights: dict[str, _Flight] = {}
         self._early: set[str] = set()  # requests that votes came ahead of
-        # Until then it may be that they came before a crash, and only the store knows.
-        self._settled_us = clock_us() + self._keep_us
+        # Votes on requests of an earlier time may have come before a crash: only the store knows.
+        self._restarted_us = clock_us() + _SKEW_US
 
     def open(self, name: str, encoded: bytes, store: RequestStore) -> Collected:
         """Take in a request, an encoded `RequestOpening`.
@@ -102,7 +109,7 @@ class Collector:
         store.put(_OPENING, encoded)
         collected = Collected()
         early: list[bytes] = []
-        if name in self._early or self._clock_us() < self._settled_us:
+        if name in self._early or flight.request.received_us < self._restarted_us:
             self._early.discard(name)
             early = [votes for key, votes in store.items() if key.startswith(_EARLY)]
         for votes in early:
@@ -160,19 +167,26 @@ class Collector:
     def _add(self, flight: _Flight, votes: ModelVotes, collected: Collected) -> None:
         request = flight.request
         late = request.add(votes)
-        if len(late):
+        if not len(late):
+            return
+        collected.outgoing.append(late_deltas(request, votes.model, late))
+        # Of a model that was not asked in the end there is nothing to judge.
+        states = request.ballot.states[request.ballot.models.index(votes.model), late]
+        judged = late[np.isin(states, (VoteState.ANSWERED, VoteState.FAILED))]
+        if len(judged):
             now_us = self._clock_us()
-            encoded = encode_late_answers(request, votes.model, late, flight.records, topic=self._topic, now_us=now_us)
-            keys = flight.records.column("key").take(pa.array(late))
+            encoded = encode_late_answers(
+                request, votes.model, judged, flight.records, topic=self._topic, now_us=now_us
+            )
+            keys = flight.records.column("key").take(pa.array(judged))
             collected.outgoing.append(Outgoing("late-answers", keys, encoded.values, encoded.prefix))
-            collected.outgoing.append(late_deltas(request, votes.model, late))
 
     def _go_on(
         self, name: str, flight: _Flight, store: RequestStore, collected: Collected, *, changed: bool, at_us: int = 0
     ) -> Collected:
         request, now_us = flight.request, max(self._clock_us(), at_us)
         if not request.is_decided:
-            decided = request.decide(now_us)
+            decided = request.decide(now_us, _lead_us(request))
             if len(decided.rows):
                 changed = True
                 encoded: Encoded = encode_decisions(request, decided, flight.records, self._topic)
@@ -187,7 +201,7 @@ class Collector:
             return collected
         if changed:
             store.put(_REQUEST, encode_request(request))
-        looks_us = (let_go_us,) if request.is_decided else (request.deadline_us, let_go_us)
+        looks_us = (let_go_us,) if request.is_decided else (request.deadline_us - _lead_us(request), let_go_us)
         # Rounded up: a timer that came too early would decide nothing.
         collected.looks_ms = tuple(-(-look_us // 1000) for look_us in looks_us)
         return collected
@@ -201,3 +215,8 @@ class Collector:
             schema=SCHEMA, policy=control_of(policy), policy_offset=flight.policy_offset, counts=counts
         )
         return policy.data_type, sample.SerializeToString()
+
+
+def _lead_us(request: Request) -> int:
+    """A tenth of the time that there is, and no more than it takes."""
+    return min(_LEAD_US, request.policy.timeout_ms * 100)

@@ -76,6 +76,7 @@ class LanePool:
         make: makes what a lane asks of a model with its bytes; must return at once: the lane has it load.
         limits: of each model's lane.
         clock_us: epoch microseconds.
+        on_answer: called, from any thread, after there is something to poll for; must return at once, and not raise.
     """
 
     def __init__(
@@ -85,12 +86,15 @@ class LanePool:
         make: Callable[[AdmittedModel], LaneModel],
         limits: LaneLimits,
         clock_us: Callable[[], int] = epoch_us,
+        *,
+        on_answer: Callable[[], None] = lambda: None,
     ) -> None:
         self._instance = instance
         self._topic = topic
         self._make = make
         self._limits = limits
         self._clock_us = clock_us
+        self._on_answer = on_answer
         self.is_learning = False
         """Whether models may be here that are not known yet: tasks for those wait."""
         self._models: dict[Name, _Model] = {}
@@ -271,6 +275,7 @@ class LanePool:
                 dict(descriptor.metrics),
                 limits=self._limits,
                 clock_us=self._clock_us,
+                on_answer=self._on_answer,
             ),
         )
         self._tell(EventKind.LOADING, loading, "")

@@ -64,13 +64,17 @@ class Request:
         late: NDArray[np.int64] = rows[self.why[rows] != UNDECIDED]
         return late
 
-    def decide(self, now_us: int) -> Decided:
+    def decide(self, now_us: int, lead_us: int = 0) -> Decided:
         """Decide on all records on which the votes that are in suffice; on all that are left from the deadline on.
 
         What comes of it is to be encoded before more votes are taken in.
+
+        Args:
+            now_us: epoch microseconds.
+            lead_us: all that are left are decided so long before the deadline.
         """
         rows = np.flatnonzero(self.why == UNDECIDED)
-        decided = decide_rows(self.policy, self.ballot, rows, now_us >= self.deadline_us, self._decider)
+        decided = decide_rows(self.policy, self.ballot, rows, now_us >= self.deadline_us - lead_us, self._decider)
         self.why[decided.rows] = decided.why
         self.numbers[decided.rows] = decided.numbers
         self.labels[decided.rows] = decided.labels

@@ -113,7 +113,7 @@ class Operator:
 
     def look(self) -> None:
         """As its clock has it do."""
-        self._take(self.function.process_element(cast("Any", ["", b""]), self._context))
+        self._take(self.function.process_element(cast("Any", ["", b"9"]), self._context))
 
     def answers(self, model: str = "smart") -> str:
         """The version that answers now; empty: no such model; or why it failed."""

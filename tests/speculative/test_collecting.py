@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from modelserving.wire.speculative_pb2 import (
 from tests.speculative.cases import DEADLINE_US, MODELS, NOW_US, Clock, policy, said
 
 KEEP_S = 10.0
+DECIDED_MS = DEADLINE_US // 1000 - 5
 ROWS = 3
 
 
@@ -142,10 +144,10 @@ def test_records_without_a_key_are_routed_by_their_place() -> None:
 
 def test_decided_as_soon_as_the_most_trusted_has_answered(operator: Operator) -> None:
     operator.open()
-    assert operator.due_ms == [DEADLINE_US // 1000, DEADLINE_US // 1000 + int(KEEP_S * 1000)]
+    assert operator.due_ms == [DECIDED_MS, DEADLINE_US // 1000 + int(KEEP_S * 1000)]
     operator.vote(said("smart", 1.0, 2.0, rows=[0, 1]))
     assert operator.answers == {40: 1.0, 41: 2.0}
-    assert operator.due_ms == [DEADLINE_US // 1000, DEADLINE_US // 1000 + int(KEEP_S * 1000)]
+    assert operator.due_ms == [DECIDED_MS, DEADLINE_US // 1000 + int(KEEP_S * 1000)]
     operator.vote(said("smart", 3.0, rows=[2]))
     assert operator.answers == {40: 1.0, 41: 2.0, 42: 3.0}
     assert operator.keys == [b"k0", b"k1", b"k2"]
@@ -153,6 +155,31 @@ def test_decided_as_soon_as_the_most_trusted_has_answered(operator: Operator) ->
     assert not operator.due_ms
     assert not operator.store
     assert len(operator.late) == 2 * ROWS
+
+
+def test_a_model_that_was_not_asked_in_time_gave_no_late_answer(operator: Operator) -> None:
+    operator.open()
+    operator.look()
+    operator.vote(no_votes("smart", np.arange(ROWS, dtype=np.int32), VoteState.EXPIRED, "too late"))
+    operator.vote(
+        said("fast", 1.0, None, 3.0), no_votes("middling", np.arange(ROWS, dtype=np.int32), VoteState.SHED, "")
+    )
+    assert [(each.vote.model, each.vote.state) for each in operator.late] == [
+        ("fast", VoteState.ANSWERED),
+        ("fast", VoteState.FAILED),
+        ("fast", VoteState.ANSWERED),
+    ]
+    assert not operator.store
+
+
+@pytest.mark.parametrize(("timeout_ms", "lead_ms"), [(10, 1), (50, 5), (2000, 5)])
+def test_it_is_decided_a_little_before_the_deadline(timeout_ms: int, lead_ms: int) -> None:
+    operator = Operator(started(replace(policy(), timeout_ms=timeout_ms)))
+    operator.open()
+    assert operator.due_ms[0] == NOW_US // 1000 + timeout_ms - lead_ms
+    operator.look()
+    assert len(operator.decisions) == ROWS
+    assert all(each.at_deadline and not each.late_us for each in operator.decisions)
 
 
 def test_at_the_deadline_by_what_is_in(operator: Operator) -> None:
@@ -165,7 +192,7 @@ def test_at_the_deadline_by_what_is_in(operator: Operator) -> None:
     operator.clock.now_us += 30_000
     operator.vote(all_rows("smart", 7.0, 0.0, 9.0))
     assert [each.agrees for each in operator.late] == [True, False, True]
-    assert {each.after_deadline_us for each in operator.late} == {30_000}
+    assert {each.after_deadline_us for each in operator.late} == {25_000}
     operator.look()
     assert not operator.due_ms
     assert not operator.store
@@ -190,7 +217,11 @@ def test_what_was_in_the_records_is_not_kept(operator: Operator) -> None:
     assert from_ipc(opening.records).schema.names == ["key", "partition", "offset", "timestamp_ms"]
 
 
-def test_votes_ahead_of_their_request(operator: Operator) -> None:
+@pytest.mark.parametrize("since_start_s", [0, 100])
+def test_votes_ahead_of_their_request(operator: Operator, since_start_s: int) -> None:
+    operator.clock.now_us = NOW_US - since_start_s * 1_000_000
+    operator.restart()
+    operator.clock.now_us = NOW_US
     operator.vote(all_rows("smart", 4.0, 5.0, 6.0))
     assert operator.decisions == []
     operator.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from pyflink.datastream import RuntimeContext
@@ -35,7 +35,9 @@ def newest_policies(options: SpeculativeOptions, by: Policies) -> Mapping[str, H
     return newest_policies_once(options.bootstrap_servers, options.topics.speculative_control, by)
 
 
-def lane_pool(options: SpeculativeOptions, operator: str, context: RuntimeContext) -> LanePool:
+def lane_pool(
+    options: SpeculativeOptions, operator: str, context: RuntimeContext, on_answer: Callable[[], None]
+) -> LanePool:
     """The models of one instance of a lane."""
 
     def make(admitted: AdmittedModel) -> LaneModel:
@@ -45,7 +47,9 @@ def lane_pool(options: SpeculativeOptions, operator: str, context: RuntimeContex
             return MadeInThread(load)
         return InProcess(load, start_s=options.manager_limits.load_s)
 
-    return LanePool(instance(operator, context), options.topics.models, make, options.lane_limits, clock_us)
+    return LanePool(
+        instance(operator, context), options.topics.models, make, options.lane_limits, clock_us, on_answer=on_answer
+    )
 
 
 def collector(options: SpeculativeOptions) -> Collector:

@@ -1,7 +1,7 @@
 """A lane as a Flink operator: it takes tasks in and hands votes out, and never waits for a model.
 
 What models do, they do in threads and processes of their own (`lane_pool.py`). What came of it is looked for when an
-element passes; after tasks come empty ones, as a clock (`keying.with_pulse`).
+element passes; one without a task comes when they have done something, and by a clock (`keying.with_pulse`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from modelserving.flink import rows
 from modelserving.flink.assembly import newest_models
 from modelserving.flink.options import SpeculativeOptions
 from modelserving.flink.speculative.assembly import lane_pool, policies
+from modelserving.flink.speculative.wake import Wake
 from modelserving.flink.state import MapModelStore, models_descriptor, policies_descriptor
 from modelserving.flink.worker import prepare
 from modelserving.model_history import NewestModel
@@ -35,8 +36,8 @@ from modelserving.speculative.starting import decode_task
 from modelserving.speculative.votes import encode_votes
 from modelserving.wire.state_pb2 import Decision, Retirement
 
-LOOK_EVERY_MS = 10
-"""While tasks come."""
+LOOK_EVERY_MS = 50
+"""For what nobody tells: a deadline passes, a model is loaded or does not return."""
 
 
 class LaneFunction(BroadcastProcessFunction):
@@ -54,7 +55,8 @@ class LaneFunction(BroadcastProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare()
         self._policies = policies(self._options)
-        self._pool = lane_pool(self._options, f"lane-{self._lane + 1}", runtime_context)
+        self._wake = Wake()
+        self._pool = lane_pool(self._options, f"lane-{self._lane + 1}", runtime_context, self._wake)
         self._pieces = Pieces()
         group = runtime_context.get_metrics_group()
         self._tasks = {field.name: group.counter(f"tasks_{field.name}") for field in fields(LaneCounts)}
@@ -72,6 +74,8 @@ class LaneFunction(BroadcastProcessFunction):
             data_type, model, task = decode_task(bytes(value[1]))
             self._learn((data_type, model), ctx)
             self._pool.offer((data_type, model), task)
+        else:
+            self._wake.listens_at(bytes(value[1]))
         yield from self._told(ctx)
 
     def process_broadcast_element(self, value: Row, ctx: BroadcastProcessFunction.Context) -> Iterator[Row]:
@@ -87,6 +91,7 @@ class LaneFunction(BroadcastProcessFunction):
     def close(self) -> None:
         self._reader.shutdown(wait=False, cancel_futures=True)
         self._pool.close()
+        self._wake.close()
 
     def _decide(self, name: Name, decision: Decision, ctx: Any) -> None:
         """Take in a decision of admission, as a join does."""

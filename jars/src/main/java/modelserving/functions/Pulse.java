@@ -1,5 +1,12 @@
 package modelserving.functions;
 
+import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.flink.api.common.operators.ProcessingTimeService.ProcessingTimeCallback;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -7,56 +14,106 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
 
 /**
- * Hands rows (key, value) on, and has empty ones follow: a clock for a Python function that looks for what its threads
- * have done since. They follow close at first, and then less so, until so long has passed since the last row that
- * nothing can come any more.
+ * Hands rows (key, value) on, and has others follow, so that a Python function looks for what its threads have done
+ * since. Those have an empty key, and as value the UDP port, in digits, of the loopback address where this listens: a
+ * datagram to it has a row follow at once. Without one they follow at an interval, until so long has passed since the
+ * last row that nothing can come any more.
  *
  * <p>A Python function cannot be its own clock: a timer that registers the next one, while a job stops with a savepoint,
- * fails the job.
+ * fails the job. The timers of an operator are dropped then.
  */
 public final class Pulse extends AbstractStreamOperator<Row> implements OneInputStreamOperator<Row, Row>, ProcessingTimeCallback {
     private static final long serialVersionUID = 1L;
 
-    /** A pulse comes after this part of the time that has passed since the last row, if that is longer. */
-    private static final int PART = 8;
-
-    /** But never later than this: so late is noticed what is done by a deadline. */
-    private static final long LONGEST_MS = 40;
+    private static final byte[] LOOPBACK = {127, 0, 0, 1};
 
     private final long everyMs;
     private final long forMs;
 
-    private transient long lastRowMs;
+    private transient DatagramSocket socket;
+    private transient byte[] port;
+    private transient AtomicBoolean woken;
+    private transient boolean told;
     private transient boolean beating;
+    private transient long lastRowMs;
+    private transient long lastMs;
 
-    /** Pulses follow every {@code everyMs} at first, for {@code forMs} in all. */
+    /** Rows follow every {@code everyMs}, for {@code forMs} after the last. */
     public Pulse(long everyMs, long forMs) {
         this.everyMs = everyMs;
         this.forMs = forMs;
     }
 
     @Override
+    public void open() throws Exception {
+        super.open();
+        woken = new AtomicBoolean();
+        socket = new DatagramSocket(new InetSocketAddress(InetAddress.getByAddress(LOOPBACK), 0));
+        port = Integer.toString(socket.getLocalPort()).getBytes(StandardCharsets.US_ASCII);
+        Thread listener = new Thread(this::listen, getOperatorName() + "-wake");
+        listener.setDaemon(true);
+        listener.start();
+    }
+
+    @Override
     public void processElement(StreamRecord<Row> row) {
+        if (!told) {
+            told = true;
+            pulse();
+        }
         output.collect(row);
-        lastRowMs = getProcessingTimeService().getCurrentProcessingTime();
+        lastRowMs = lastMs = getProcessingTimeService().getCurrentProcessingTime();
         if (!beating) {
             beating = true;
-            beat(lastRowMs);
+            getProcessingTimeService().registerTimer(lastMs + everyMs, this);
         }
     }
 
     @Override
     public void onProcessingTime(long timestamp) {
-        output.collect(new StreamRecord<>(Row.of("", new byte[0])));
         long now = getProcessingTimeService().getCurrentProcessingTime();
+        // What followed meanwhile was as good; later than now: the clock was set back.
+        if (now - lastMs >= everyMs || now < lastMs) {
+            lastMs = now;
+            pulse();
+        }
         beating = now - lastRowMs < forMs;
         if (beating) {
-            beat(now);
+            getProcessingTimeService().registerTimer(lastMs + everyMs, this);
         }
     }
 
-    private void beat(long now) {
-        long laterMs = Math.max(everyMs, Math.min(LONGEST_MS, (now - lastRowMs) / PART));
-        getProcessingTimeService().registerTimer(now + laterMs, this);
+    @Override
+    public void close() throws Exception {
+        if (socket != null) {
+            socket.close();
+        }
+        super.close();
+    }
+
+    private void listen() {
+        DatagramPacket packet = new DatagramPacket(new byte[1], 1);
+        try {
+            while (true) {
+                socket.receive(packet);
+                if (woken.compareAndSet(false, true)) {
+                    // A time that has passed: at once.
+                    long now = getProcessingTimeService().getCurrentProcessingTime();
+                    getProcessingTimeService().registerTimer(now - 1, this::wake);
+                }
+            }
+        } catch (IOException closed) {
+            // The operator was closed; else the clock is left.
+        }
+    }
+
+    private void wake(long timestamp) {
+        woken.set(false);
+        lastMs = getProcessingTimeService().getCurrentProcessingTime();
+        pulse();
+    }
+
+    private void pulse() {
+        output.collect(new StreamRecord<>(Row.of("", port)));
     }
 }
