@@ -15,7 +15,7 @@ from modelserving.flink.options import PLACES, SPECULATIVE, SpeculativeOptions
 from modelserving.flink.speculative.topology import build
 from modelserving.manager import ManagerLimits
 from modelserving.speculative.deciders import load_deciders
-from modelserving.speculative.lane import LaneLimits
+from modelserving.speculative.tasks import LaneLimits
 
 LANE = LaneLimits()
 

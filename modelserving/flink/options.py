@@ -9,7 +9,7 @@ from modelserving.data_types import DataTypes
 from modelserving.descriptors import ModelSources
 from modelserving.gate import GateLimits
 from modelserving.manager import ManagerLimits
-from modelserving.speculative.lane import LaneLimits
+from modelserving.speculative.tasks import LaneLimits
 from modelserving.topics import Topics
 
 JOINS = ("keyed", "partitioned")

@@ -9,80 +9,22 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from modelserving.servable import ModelVersion
 from modelserving.speculative.answering import failed_votes
 from modelserving.speculative.lane_models import LaneModel
+from modelserving.speculative.tasks import Answered, LaneCounts, LaneLimits, Task, epoch_us
 from modelserving.speculative.votes import ModelVotes, no_votes
 from modelserving.wire.speculative_pb2 import VoteState
 
 log = logging.getLogger(__name__)
 
-
-def epoch_us() -> int:
-    """Now, epoch microseconds."""
-    return time.time_ns() // 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Records that a model is asked about."""
-
-    request: str
-    """Comes back with the answer."""
-    rows: NDArray[np.int32]
-    """(r,) which rows of the request's batch they are."""
-    batch: pa.RecordBatch
-    """The r records."""
-    deadline_us: int
-    """From then on the model is not asked any more, epoch microseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Votes on the records of a task, or on some of them."""
-
-    request: str
-    votes: ModelVotes
-
-
-@dataclass(frozen=True, slots=True)
-class LaneLimits:
-    """What a lane may take."""
-
-    queue: int = 8
-    """Tasks that may wait; another one is shed."""
-    answer_s: float = 60.0
-    """An answer that takes longer is given up. A process is then ended, and another one takes its place. A thread
-    cannot be ended: its lane answers nothing until the model returns."""
-
-
-@dataclass(slots=True)
-class LaneCounts:
-    """What became of the tasks of a lane."""
-
-    offered: int = 0
-    answered: int = 0
-    shed: int = 0
-    """The queue was full."""
-    expired: int = 0
-    """Their deadline passed before the model was asked."""
-    given_up: int = 0
-    """The model did not return."""
-
-    def __add__(self, other: LaneCounts) -> LaneCounts:
-        return LaneCounts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
-
-    def __sub__(self, other: LaneCounts) -> LaneCounts:
-        return LaneCounts(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(self)))
+_LIMITS = LaneLimits()
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +57,7 @@ class Lane:
         version: ModelVersion | None = None,
         metrics: Mapping[str, float] | None = None,
         *,
-        limits: LaneLimits = LaneLimits(),
+        limits: LaneLimits = _LIMITS,
         clock_us: Callable[[], int] = epoch_us,
         on_answer: Callable[[], None] = lambda: None,
     ) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from modelserving.events import model_event
 from modelserving.servable import ModelVersion
-from modelserving.speculative.lane import Answered, Lane, LaneCounts, LaneLimits, Task, epoch_us
+from modelserving.speculative.lane import Lane
 from modelserving.speculative.lane_models import LaneModel
+from modelserving.speculative.tasks import Answered, LaneCounts, LaneLimits, Task, epoch_us
 from modelserving.speculative.votes import no_votes
 from modelserving.versions import is_retired
 from modelserving.wire.model_pb2 import ModelDescriptor

@@ -20,11 +20,12 @@ from modelserving.speculative.answering import Score
 from modelserving.speculative.ballot import Vote
 from modelserving.speculative.deciders import Decider, load_decider
 from modelserving.speculative.deciding import Decided
-from modelserving.speculative.lane import Lane, LaneCounts, LaneLimits, Task, epoch_us
+from modelserving.speculative.lane import Lane
 from modelserving.speculative.lane_models import InThread, LaneModel
 from modelserving.speculative.policy import Answer, Policy
 from modelserving.speculative.request import Request
 from modelserving.speculative.routing import route
+from modelserving.speculative.tasks import LaneCounts, LaneLimits, Task, epoch_us
 from modelserving.speculative.votes import no_votes
 from modelserving.wire.speculative_pb2 import VoteState, Why
 

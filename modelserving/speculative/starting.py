@@ -11,11 +11,11 @@ import pyarrow as pa
 from modelserving.arrow import byte_strings, from_ipc, to_ipc
 from modelserving.decoding import TypedBatch
 from modelserving.errors import ModelServingError
-from modelserving.speculative.lane import Task
 from modelserving.speculative.policies import Holding
 from modelserving.speculative.request import Request
 from modelserving.speculative.request_state import request_message
 from modelserving.speculative.routing import route
+from modelserving.speculative.tasks import Task
 from modelserving.wire.speculative_pb2 import LaneTask, RequestOpening
 
 SCHEMA = 1

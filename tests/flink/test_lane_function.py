@@ -19,11 +19,11 @@ from modelserving.flink.speculative.assembly import pulse_s
 from modelserving.flink.speculative.lanes import LaneFunction
 from modelserving.model_history import NewestModel
 from modelserving.pieces import PIECE_BYTES, split
-from modelserving.speculative.lane import LaneLimits, epoch_us
 from modelserving.speculative.lane_models import LaneModel, MadeInThread
 from modelserving.speculative.lane_pool import LINGER_S, LanePool
 from modelserving.speculative.policies import Policies
 from modelserving.speculative.policy import LONGEST_TIMEOUT_MS
+from modelserving.speculative.tasks import LaneLimits, epoch_us
 from modelserving.speculative.votes import ModelVotes, decode_votes
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor

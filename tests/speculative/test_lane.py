@@ -13,8 +13,9 @@ import pytest
 
 from modelserving.servable import Scores
 from modelserving.speculative.answering import answer
-from modelserving.speculative.lane import Answered, Lane, LaneCounts, LaneLimits, Task
+from modelserving.speculative.lane import Lane
 from modelserving.speculative.lane_models import InThread, LaneModel
+from modelserving.speculative.tasks import Answered, LaneCounts, LaneLimits, Task
 from modelserving.speculative.votes import ModelVotes
 from modelserving.wire.speculative_pb2 import VoteState
 from tests.speculative.cases import DEADLINE_US, NOW_US, Clock, version

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelserving.speculative.lane import Answered, LaneCounts, LaneLimits, Task
 from modelserving.speculative.lane_models import LaneModel, MadeInThread
 from modelserving.speculative.lane_pool import LINGER_S, RETRY_AFTER_S, LanePool
+from modelserving.speculative.tasks import Answered, LaneCounts, LaneLimits, Task
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind
 from modelserving.wire.speculative_pb2 import VoteState

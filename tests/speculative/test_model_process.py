@@ -13,8 +13,9 @@ import pytest
 from modelserving.errors import ModelServingError
 from modelserving.processes import NICENESS
 from modelserving.servable import Scores
-from modelserving.speculative.lane import Lane, LaneLimits, Task
+from modelserving.speculative.lane import Lane
 from modelserving.speculative.model_process import RETRY_AFTER_S, InProcess
+from modelserving.speculative.tasks import LaneLimits, Task
 from modelserving.wire.speculative_pb2 import VoteState
 from tests.speculative import own
 from tests.speculative.models import batch

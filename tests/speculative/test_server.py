@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserving.speculative.lane import LaneLimits
 from modelserving.speculative.model_process import InProcess
 from modelserving.speculative.request import Request
 from modelserving.speculative.server import Decision, SpeculativeServer
+from modelserving.speculative.tasks import LaneLimits
 from modelserving.wire.speculative_pb2 import Rule, VoteState, Why
 from tests.speculative import own
 from tests.speculative.cases import Clock

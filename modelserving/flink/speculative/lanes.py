@@ -29,10 +29,10 @@ from modelserving.flink.worker import prepare
 from modelserving.model_history import NewestModel
 from modelserving.model_log import by_name
 from modelserving.pieces import Pieces, forget
-from modelserving.speculative.lane import LaneCounts
 from modelserving.speculative.lane_pool import Name
 from modelserving.speculative.policies import Holding, decode
 from modelserving.speculative.starting import decode_task
+from modelserving.speculative.tasks import LaneCounts
 from modelserving.speculative.votes import encode_votes
 from modelserving.wire.state_pb2 import Decision, Retirement
 
