@@ -137,39 +137,61 @@ def _treat_invalid(column: Treated, field: InputField, invalid: NDArray[np.bool_
     treatment = field.invalid_value_treatment
     if treatment == "asMissing":
         column.missing |= invalid
-    elif treatment == "asValue" and field.invalid_value_replacement is not None:
-        column.values[invalid] = _cast(field.invalid_value_replacement, field)
-    elif treatment == "asIs":
-        # what is not a number at all stays without a rule
-        column.failed |= invalid & (field.numeric and ~np.isfinite(column.values))
-    else:
+    elif treatment not in ("asIs", "asValue"):
         column.failed |= invalid
+    # JPMML reads a replacement, or its absence, with the one as with the other
+    elif field.invalid_value_replacement is not None:
+        column.values[invalid] = _cast(field.invalid_value_replacement, field)
+    elif field.numeric:
+        # what is not a value of the field's type at all stays without a rule
+        column.failed |= invalid & (~np.isfinite(column.values) | _broken(column.values, field))
 
 
 def _treat_outliers(column: Treated, field: InputField, valid: NDArray[np.bool_]) -> None:
     if field.outliers == "asIs":
         return
-    low = -np.inf if field.low_value is None else field.low_value
-    high = np.inf if field.high_value is None else field.high_value
-    if field.outliers == "asMissingValues":
-        column.missing |= valid & ((column.values < low) | (column.values > high))
-    else:
-        column.values[valid] = np.clip(column.values[valid], low, high)
+    values = _typed(column.values, field)
+    for bound, beyond in ((field.low_value, np.less), (field.high_value, np.greater)):
+        if bound is None:
+            continue
+        outlying = valid & beyond(values, _typed(np.array(bound), field))
+        if field.outliers == "asMissingValues":
+            column.missing |= outlying
+        else:
+            column.values[outlying] = bound
 
 
 def invalid(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
-    """Which values of a field, none of them missing, the document calls invalid."""
+    """Which values of a field, none of them missing, the document calls invalid.
+
+    Where it names valid values, its intervals allow no others, as with JPMML.
+    """
     refused = _among(values, field.invalid_values, field)
     if field.numeric:
-        refused |= np.isnan(values) | (np.isinf(values) & _unbounded(values, field))
-    if field.data_type == "integer":
-        refused |= np.isfinite(values) & (values != np.trunc(values))
-    if field.valid_values or field.intervals:
-        valid = _among(values, field.valid_values, field)
-        for interval in field.intervals:
-            valid |= _within(values, interval.left, interval.right, interval.closure)
-        refused |= ~valid
+        refused |= np.isnan(values) | (np.isinf(values) & _unbounded(values, field)) | _broken(values, field)
+    if field.valid_values:
+        refused |= ~_among(values, field.valid_values, field)
+    elif field.intervals:
+        typed = _typed(values, field)
+        inside = [_within(typed, each.left, each.right, each.closure) for each in field.intervals]
+        refused |= ~np.logical_or.reduce(inside)
     return refused
+
+
+def _typed(values: NDArray[Any], field: InputField) -> NDArray[Any]:
+    """The numbers as the field's type has them: those of a float field have 32 bits."""
+    if field.data_type != "float":
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
+
+
+def _broken(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
+    """Numbers with a fraction where the field has whole ones."""
+    if field.data_type != "integer":
+        return np.zeros(len(values), dtype=bool)
+    broken: NDArray[np.bool_] = np.isfinite(values) & (values != np.trunc(values))
+    return broken
 
 
 def _unbounded(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
@@ -191,7 +213,8 @@ def _within(values: NDArray[Any], left: float | None, right: float | None, closu
 def _among(values: NDArray[Any], texts: tuple[str, ...], field: InputField) -> NDArray[np.bool_]:
     if not texts:
         return np.zeros(len(values), dtype=bool)
-    return np.isin(values, np.array([_cast(text, field) for text in texts], dtype=values.dtype))
+    named = np.array([_cast(text, field) for text in texts], dtype=values.dtype)
+    return np.isin(_typed(values, field), _typed(named, field))
 
 
 def _cast(text: str, field: InputField) -> float | str:

@@ -202,6 +202,14 @@ FIELDS = {
         AGE.replace("/>", '><Value value="-1" property="invalid"/><Value value="-9" property="missing"/></DataField>'),
     ),
     "integer": ("age", AGE.replace("double", "integer")),
+    "listed beside an interval": (
+        "age",
+        AGE.replace("/>", '><Interval closure="closedClosed" leftMargin="0"/><Value value="1"/></DataField>'),
+    ),
+    "float": (
+        "age",
+        AGE.replace("double", "float").replace("/>", '><Interval closure="openClosed" rightMargin="1.1"/></DataField>'),
+    ),
 }
 
 
@@ -252,6 +260,21 @@ FIELDS = {
         pytest.param("marked", "", 5.0, 11.0, id="value not marked"),
         pytest.param("integer", "", 3.0, 7.0, id="integer"),
         pytest.param("integer", "", 3.5, "INVALID_VALUE", id="fraction for an integer"),
+        # the rest as JPMML has it
+        pytest.param("integer", 'invalidValueTreatment="asIs"', 3.5, "INVALID_VALUE", id="fraction as is"),
+        pytest.param(
+            "interval", 'invalidValueTreatment="asIs" invalidValueReplacement="3"', -1.0, 7.0, id="as is, replaced"
+        ),
+        pytest.param("interval", 'invalidValueTreatment="asValue"', -1.0, -1.0, id="as value, of which there is none"),
+        pytest.param(
+            "interval",
+            'invalidValueTreatment="asMissing" missingValueTreatment="returnInvalid"',
+            -1.0,
+            "INVALID_VALUE",
+            id="as missing, which is invalid",
+        ),
+        pytest.param("listed beside an interval", "", 3.0, "INVALID_VALUE", id="not listed, within the interval"),
+        pytest.param("float", "", 1.1, "INVALID_VALUE", id="float, greater than 1.1 in 32 bits"),
     ],
 )
 def test_field_rules(field: str, attributes: str, value: float | None, answer: float | str) -> None:

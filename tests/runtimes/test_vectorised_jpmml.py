@@ -1,4 +1,4 @@
-"""The vectorised evaluator answers as JPMML, of every kind of model, also with missing values."""
+"""The vectorised evaluator answers as JPMML, of every kind of model, also with missing, invalid and outlying values."""
 
 from __future__ import annotations
 
@@ -15,30 +15,58 @@ from modelserving.runtimes.pmml_document import PmmlDocument, parse
 from modelserving.runtimes.pmml_fields import bind
 from modelserving.runtimes.vectorised.answers import Answer
 from modelserving.runtimes.vectorised.compiled import CompiledDocument
+from modelserving.servable import RecordFailure
+from modelserving.wire.serving_pb2 import Reason
 from tests.runtimes.pmml_exports import compared
-from tests.runtimes.pmml_random import MIXED, batch, records
+from tests.runtimes.pmml_random import MIXED, Record, batch, records
+from tests.runtimes.pmml_random_rules import ruled, strange
 
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "jpmml" / "answers.json").read_text())
+Case = dict[str, Any]
+
+_ANSWERS = Path(__file__).parent / "jpmml"
+CASES: list[Case] = json.loads((_ANSWERS / "answers.json").read_text())
+RULED: list[Case] = json.loads((_ANSWERS / "ruled.json").read_text())
+"""With rules for the inputs."""
 
 NOT_IN_JPMML = {"MissingArgumentException"}
 """JPMML raises where the specification has a missing value: of a function that it gives one to."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['kind']} {case['seed']}" for case in CASES])
-def test_answers(case: dict[str, Any]) -> None:
-    data = compared(case["kind"], case["seed"])
+def test_answers(case: Case) -> None:
+    failed = differing(case, compared(case["kind"], case["seed"]), records(case["seed"], len(case["answers"])))
+    assert failed == {}
+
+
+@pytest.mark.parametrize("case", RULED, ids=[f"{case['kind']} {case['seed']}" for case in RULED])
+def test_answers_by_the_rules_for_inputs(case: Case) -> None:
+    """A record that JPMML refuses fails, for what is wrong with it; no other does."""
+    given = strange(case["seed"], len(case["answers"]))
+    failed = differing(case, ruled(case["seed"], case["kind"]), given)
+    assert sorted(failed) == [row for row, expected in enumerate(case["answers"]) if "field" in expected]
+    for row, failure in failed.items():
+        refused = [name for name in given[row] if f"feature {name!r} is" in failure.detail]
+        assert len(refused) == 1
+        missing = given[row][refused[0]] is None
+        assert failure.reason == (Reason.MISSING_FEATURE if missing else Reason.INVALID_VALUE)
+
+
+def differing(case: Case, data: bytes, given: list[Record]) -> dict[int, RecordFailure]:
+    """Assert that all answers are those of the case, and return the rows that failed."""
     assert hashlib.sha256(data).hexdigest() == case["sha256"], "documents differ: run jpmml/make_answers.py"
     parsed = parse(data)
     compiled = CompiledDocument(parsed, bind(parsed.inputs, MIXED))
-    given = records(case["seed"], len(case["answers"]))
     answer, failures, _ = compiled.score(batch(given))
-    assert failures == []
+    failed = {failure.row: failure for failure in failures}
     wrong = [
         (given[row], expected, got)
         for row, expected in enumerate(case["answers"])
-        if expected.get("error") not in NOT_IN_JPMML and not same(got := at(answer, row, parsed), expected)
+        if row not in failed
+        and expected.get("error") not in NOT_IN_JPMML
+        and not same(got := at(answer, row, parsed), expected)
     ]
     assert wrong == []
+    return failed
 
 
 def at(answer: Answer, row: int, parsed: PmmlDocument) -> tuple[float | str | None, dict[str, float]]:
@@ -74,3 +102,19 @@ def test_the_cases_hold_answers_of_all_kinds() -> None:
     assert len(answered) > 0.6 * len(answers)
     assert len(answered) < len(answers)
     assert sum("probabilities" in answer for answer in answered) > 400
+
+
+def test_the_ruled_cases_hold_rules_of_all_kinds() -> None:
+    answers = [answer for case in RULED for answer in case["answers"]]
+    assert sum("field" in answer for answer in answers) > 300
+    assert sum(answer.get("value") is not None for answer in answers) > 700
+    text = b"".join(ruled(case["seed"], case["kind"]) for case in RULED).decode()
+    for rule in (
+        *(f'invalidValueTreatment="{each}"' for each in ("returnInvalid", "asIs", "asMissing", "asValue")),
+        *(f'outliers="{each}"' for each in ("asMissingValues", "asExtremeValues")),
+        *(f'property="{each}"' for each in ("valid", "invalid", "missing")),
+        *(f'closure="{each}"' for each in ("openOpen", "openClosed", "closedOpen", "closedClosed")),
+        'missingValueTreatment="returnInvalid"',
+        "missingValueReplacement",
+    ):
+        assert text.count(rule) > 10, rule

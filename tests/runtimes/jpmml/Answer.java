@@ -14,7 +14,10 @@ import org.jpmml.evaluator.HasProbability;
 import org.jpmml.evaluator.InputField;
 import org.jpmml.evaluator.LoadingModelEvaluatorBuilder;
 
-/** Each line in holds a document and records, each line out the answers: a value, its probabilities, or an error. */
+/**
+ * Each line in holds a document and records, each line out the answers: a value, its probabilities, or an error, with
+ * the field whose value the document's rules refuse if it is that.
+ */
 public class Answer {
   public static void main(String[] arguments) throws Exception {
     ObjectMapper mapper = new ObjectMapper();
@@ -37,7 +40,12 @@ public class Answer {
     try {
       Map<String, FieldValue> values = new LinkedHashMap<>();
       for (InputField field : evaluator.getInputFields()) {
-        values.put(field.getName(), field.prepare(row.get(field.getName())));
+        try {
+          values.put(field.getName(), field.prepare(row.get(field.getName())));
+        } catch (RuntimeException error) {
+          answer.put("field", field.getName());
+          throw error;
+        }
       }
       Object value = evaluator.evaluate(values).get(evaluator.getTargetFields().get(0).getName());
       answer.put("value", EvaluatorUtil.decode(value));
