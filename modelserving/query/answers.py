@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelserving.query.encoding import GREATEST, array, encode, mapping
+from modelserving.query.history import SPAN_MS, Point
 from modelserving.query.metrics import Metrics
 from modelserving.query.problems import Refused
 from modelserving.query.service import Service
@@ -81,6 +82,36 @@ class Answers:
             raise Refused(404, f"no policy of data type {data_type!r} is known", "see /api/policies")
         return found
 
+    def history(self, data_type: str, *, limit: int) -> bytes:
+        """Rates and latencies of the last ten minutes, of at most `limit` versions and of the policy.
+
+        Raises:
+            Refused: there is no data type of that name.
+        """
+        view = self._service.view
+        if (
+            data_type not in view.stats
+            and view.policies.of(data_type) is None
+            and view.models.encoded(data_type) is None
+        ):
+            raise Refused(404, f"no data type {data_type!r} is known", "see /api/models and /api/stats")
+
+        def make() -> bytes:
+            now_ms = self._clock_ms()
+            of_versions = view.stats.history.of(data_type, now_ms - SPAN_MS)
+            of_policy = view.policies.history.of(data_type, now_ms - SPAN_MS)
+            versions = [
+                {
+                    **dict(zip(("name", "model_version", "model_sha256"), version, strict=True)),
+                    "points": _points(points, "served", "rejected"),
+                }
+                for (_, *version), points in of_versions[:limit]
+            ]
+            decisions = [point for _, points in of_policy for point in _points(points, "decided", "at_deadline")]
+            return encode({"at_ms": now_ms, "data_type": data_type, "versions": versions, "decisions": decisions})
+
+        return self._once(make, "history", data_type, limit)
+
     def events(self, limit: int, data_type: str | None) -> bytes:
         """The newest events."""
         view = self._service.view
@@ -120,3 +151,8 @@ class Answers:
 
 def _counted(by_reason: dict[str, int]) -> bytes:
     return encode({"total": min(sum(by_reason.values()), GREATEST), "by_reason": by_reason})
+
+
+def _points(points: list[Point], *counts: str) -> list[dict[str, float]]:
+    names = ("updated_ms", "seconds", *counts, "p50", "p99")
+    return [dict(zip(names, point, strict=True)) for point in points]

@@ -82,6 +82,11 @@ def _api(service: Service, answers: Answers) -> list[BaseRoute]:
     return [
         route("/api/stats", lambda _: answers.stats()),
         route("/api/stats/{data_type:path}/{model:path}", lambda request: answers.stats_of(*names_of(request, 2))),
+        route(
+            "/api/history/{data_type:path}",
+            lambda request: answers.history(*names_of(request, 1), limit=limit_of(request)),
+            "limit",
+        ),
         route("/api/policies", lambda _: answers.policies()),
         route("/api/policies/{data_type:path}", lambda request: answers.policies_of(*names_of(request, 1))),
         route("/api/models", lambda _: answers.models()),

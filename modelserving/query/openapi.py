@@ -41,6 +41,14 @@ def document(*, needs_token: bool) -> dict[str, Any]:
             _path("data_type"),
             _path("model"),
         ),
+        "/api/history/{data_type}": _get(
+            "historyOfDataType",
+            "What was told of each second of the last ten minutes: of its versions, those told of last first, and of "
+            "what its policy decided. After a restart of the service, what of it the topic still has.",
+            "History",
+            _path("data_type"),
+            _LIMIT,
+        ),
         "/api/policies": _get(
             "policies",
             "What each data type's policy decided, in speculative serving, and how its models vote.",

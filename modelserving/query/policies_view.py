@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelserving.query.encoding import encode
+from modelserving.query.history import History
 from modelserving.query.plain import plain
 from modelserving.statistics.keys import policy_key
 from modelserving.wire.stats_pb2 import PolicyStats
@@ -15,6 +16,8 @@ class PoliciesView:
 
     def __init__(self) -> None:
         self._latest: dict[bytes, tuple[PolicyStats, bytes]] = {}
+        self.history = History()
+        """By data type: records decided, those of them at the deadline, and the time to a decision."""
 
     def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
         """Take in a message of the topic; what it says, encoded, or None if it removes its key, or is older than
@@ -33,6 +36,9 @@ class PoliciesView:
             return None
         encoded = encode(plain(stats))
         self._latest[key or b""] = (stats, encoded)
+        recent = stats.recent
+        counts = (recent.decided, recent.at_deadline)
+        self.history.add((stats.data_type,), stats.updated_ms, recent.seconds, counts, recent.decision_ms)
         return encoded
 
     def __iter__(self) -> Iterator[PolicyStats]:

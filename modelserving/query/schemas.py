@@ -40,6 +40,21 @@ _COUNTS = _object({"total": _INTEGER, "by_reason": _map(_INTEGER)})
 _NAMED: Schema = {"name": _TEXT, "version": _TEXT, "sha256": _TEXT}
 _MODEL: Schema = {"data_type": _TEXT, "model_name": _TEXT, "model_version": _TEXT}
 
+
+def _point(*counts: str) -> Schema:
+    """What was told of a second or so."""
+    latency = {**_REAL, "description": "Of the latency, in ms; null if there is none."}
+    return _object(
+        {
+            "updated_ms": _MS,
+            "seconds": {**_REAL, "description": "Before `updated_ms`: what the counts are of."},
+            **dict.fromkeys(counts, _INTEGER),
+            "p50": latency,
+            "p99": latency,
+        }
+    )
+
+
 SCHEMAS: dict[str, Schema] = {
     "Problem": _object({"error": _TEXT, "remedy": _TEXT}),
     "Status": _object({"status": _TEXT}),
@@ -53,6 +68,22 @@ SCHEMAS: dict[str, Schema] = {
             "versions": _list("ServingStats"),
             "latency_ms": {**ref("Quantiles"), "description": "Of all versions together."},
             "score_time_us": ref("Quantiles"),
+        }
+    ),
+    "History": _object(
+        {
+            "at_ms": _MS,
+            "data_type": _TEXT,
+            "versions": _list("HistoryOfVersion"),
+            "decisions": {"type": "array", "items": _point("decided", "at_deadline")},
+        }
+    ),
+    "HistoryOfVersion": _object(
+        {
+            "name": _TEXT,
+            "model_version": _TEXT,
+            "model_sha256": _TEXT,
+            "points": {"type": "array", "items": _point("served", "rejected")},
         }
     ),
     "PolicyStats": {**schema(PolicyStats.DESCRIPTOR), "description": "What a data type's policy decided."},

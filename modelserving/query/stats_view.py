@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from modelserving.query.encoding import GREATEST, array, encode, mapping
+from modelserving.query.history import History
 from modelserving.query.plain import plain
+from modelserving.statistics.earlier import is_earlier
 from modelserving.statistics.sketch import Sketch
 from modelserving.wire.stats_pb2 import ServingStats
 
@@ -18,6 +20,8 @@ class StatsView:
     """Totals of each data type and model version, decoded for whoever counts and encoded for whoever asks."""
 
     def __init__(self) -> None:
+        self.history = History()
+        """By data type, name, version and sha256: records served and rejected, and the latency from their log."""
         self._latest: dict[bytes, tuple[ServingStats, bytes]] = {}
         self._of_model: dict[tuple[str, str], set[bytes]] = {}
         """Data type and model → keys: who asks for one that is not there must not have all looked through."""
@@ -46,7 +50,16 @@ class StatsView:
         self._latest[key] = (stats, encoded)
         self._of_model.setdefault((stats.data_type, stats.name), set()).add(key)
         self._rejected.setdefault(stats.data_type, Counter()).update(stats.rejected)
+        if not is_earlier(stats):
+            recent, version = stats.recent, (stats.data_type, stats.name, stats.model_version, stats.model_sha256)
+            self.history.add(
+                version, stats.updated_ms, recent.seconds, (recent.served, recent.rejected), recent.latency_ms
+            )
         return encoded
+
+    def __contains__(self, data_type: str) -> bool:
+        """Whether something was told of a data type."""
+        return data_type in self._rejected
 
     def __iter__(self) -> Iterator[ServingStats]:
         """The messages, by data type and since when they serve."""

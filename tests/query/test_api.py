@@ -194,7 +194,7 @@ def test_an_answer_is_made_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "x", "", "1e2", "99999999999999999999", "٣"])
-@pytest.mark.parametrize("path", ["/api/events", "/api/rejected", "/api/results"])
+@pytest.mark.parametrize("path", ["/api/events", "/api/history/wine", "/api/rejected", "/api/results"])
 def test_limits_out_of_bounds_are_refused(client: TestClient, path: str, limit: str) -> None:
     assert "limit" in refused(client, path, 400, params={"limit": limit})
 
@@ -204,6 +204,7 @@ def test_limits_out_of_bounds_are_refused(client: TestClient, path: str, limit: 
     [
         "/api/stats?data_type=wine",
         "/api/models?limit=1",
+        "/api/history/wine?data_type=wine",
         "/api/events?limti=1",
         "/api/events?limit=1&limit=2",
         "/api/stream?x=",
@@ -217,7 +218,17 @@ def test_parameters_that_nobody_knows_are_refused(client: TestClient, path: str)
 
 
 @pytest.mark.parametrize(
-    "path", ["/api", "/api/", "/api/stats/", "/api/models/beer", "/api/stats/wine/net", "/nothing", "/static/../app.py"]
+    "path",
+    [
+        "/api",
+        "/api/",
+        "/api/stats/",
+        "/api/models/beer",
+        "/api/history/beer",
+        "/api/stats/wine/net",
+        "/nothing",
+        "/static/../app.py",
+    ],
 )
 def test_what_is_not_there_is_told(client: TestClient, path: str) -> None:
     refused(client, path, 404)
@@ -265,7 +276,9 @@ def test_ready(client: TestClient) -> None:
     assert get(client, "/healthz") == {"status": "alive"}
 
 
-@pytest.mark.parametrize("path", ["/api/stats", "/api/models", "/api/events", "/api/rejected", "/api/stream"])
+@pytest.mark.parametrize(
+    "path", ["/api/stats", "/api/history/wine", "/api/models", "/api/events", "/api/rejected", "/api/stream"]
+)
 def test_half_a_view_is_not_shown(path: str) -> None:
     with client_of(service_of(progress=Progress(left=12, heard_s=0))) as client:
         assert refused(client, path, 503) == "12 messages are still to be read"
