@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
@@ -82,6 +83,24 @@ def rejections(data_type: str, reasons: dict[str, int], age_ms: int = 0) -> JSON
         "recent": recent,
         "scores": {"labels": {}, "edges": [], "counts": []},
     }
+
+
+def history(data_type: str, *rows: JSON, policies: Sequence[JSON] = ()) -> JSON:
+    """What the service has kept of a data type, if it was told no more than this."""
+
+    def second(row: JSON, counts: tuple[str, str], latency: str) -> JSON:
+        recent = row["recent"]
+        quantiles = {name: recent[latency][name] if recent[latency]["count"] else None for name in ("p50", "p99")}
+        of = {name: recent[name] for name in ("seconds", *counts)}
+        return {"updated_ms": row["updated_ms"], **of, **quantiles}
+
+    names = ("name", "model_version", "model_sha256")
+    versions = [
+        {name: row[name] for name in names} | {"points": [second(row, ("served", "rejected"), "latency_ms")]}
+        for row in rows
+    ]
+    decisions = [second(row, ("decided", "at_deadline"), "decision_ms") for row in policies]
+    return {"at_ms": now_ms(), "data_type": data_type, "versions": versions, "decisions": decisions}
 
 
 def policy(data_type: str, decided: int, age_ms: int = 0, **more: object) -> JSON:

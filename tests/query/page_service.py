@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import modelserving
+from tests.query.page_answers import history
 from tests.waiting import wait_until
 
 PAGE = Path(modelserving.__file__).parent / "query" / "page"
@@ -96,11 +97,13 @@ class PageService:
             self._answer_if_ready(request, json.dumps(self._answer_to(path)).encode())
 
     def _answer_to(self, path: str) -> object:
-        of_type = path.removeprefix("/api/models/")
-        if of_type == path:
+        _, _, question, *names = unquote(path).split("/", 3)
+        if path in self.answers or not names:
             return self.answers.get(path)
+        if question == "history":
+            return history(names[0])
         models: Any = self.answers["/api/models"]
-        return next(each for each in models["data_types"] if each["data_type"] == unquote(of_type))
+        return next(each for each in models["data_types"] if each["data_type"] == names[0])
 
     def _answer_if_ready(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         if self.problem:

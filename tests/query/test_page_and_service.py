@@ -14,7 +14,7 @@ from modelserving.query.service import Service
 from modelserving.query.view import Message as TopicMessage
 from modelserving.query.view import View
 from modelserving.wire.serving_pb2 import EventKind, Reason
-from modelserving.wire.stats_pb2 import Recent, ServingStats
+from modelserving.wire.stats_pb2 import Quantiles, Recent, ServingStats
 from tests.query.cases import (
     READY,
     TOKEN,
@@ -65,6 +65,22 @@ def running() -> Iterator[tuple[str, Deliver]]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def test_the_last_minutes_are_there_for_who_comes_late(page: Page, running: tuple[str, Deliver]) -> None:
+    url, deliver = running
+    page.expected = ["401"]
+    for version, age_ms in (("1", 120_000), ("1", 119_000), ("2", 60_000), ("2", 59_000)):
+        latency = Quantiles(count=500, p50=3, p99=7)
+        recent = Recent(seconds=1, served=500, served_per_s=500, latency_ms=latency)
+        deliver([stats_message(stats(version=version, updated_ms=now_ms() - age_ms, served=500, recent=recent))])
+    page.driver.get(f"{url}#type=wine")
+    page.wait_for("#token-form", "A token is needed")
+    page.press(TOKEN, "\n")
+    page.wait_for("#state", "Live")
+    wait_until(lambda: "3 and p99 7 ms" in page.attribute("#latency-chart", "aria-label"), LIMIT_S)
+    page.run("document.querySelector('#minutes').closest('details').open = true")
+    wait_until(lambda: page.text("#minutes").count("7 ms") >= 2, LIMIT_S, lambda: page.text("#minutes"))
 
 
 def test_what_the_topics_tell_is_shown_as_it_happens(page: Page, running: tuple[str, Deliver]) -> None:

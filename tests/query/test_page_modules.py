@@ -11,13 +11,13 @@ from tests.query.page_browser import Page
 from tests.query.page_service import PageService
 
 HISTORY = """
-const { History } = await import("/static/history.js");
+const { History, pointOf } = await import("/static/history.js");
 const history = new History();
 const T = 1_000_000_000; // the beginning of a step of two seconds
-const add = (at, served, rejected = 0) => history.add({
-  data_type: "wine", updated_ms: at,
-  recent: { seconds: 1, served, rejected, latency_ms: { count: served, p50: 2, p99: served / 100 } },
+const told = (at, served) => pointOf({
+  updated_ms: at, recent: { seconds: 1, served, rejected: 0, latency_ms: { count: served, p50: 2, p99: served / 100 } },
 });
+const add = (at, served, version = "1") => history.add("wine", version, [told(at, served)]);
 """
 
 
@@ -88,9 +88,11 @@ def test_a_swap_is_marked_once(loaded: Page, events: list[tuple[int, str, str]],
 
 
 def test_a_swap_does_not_double_the_rate(loaded: Page) -> None:
-    one_after_the_other = "add(T + 1000, 500); add(T + 2000 - 1, 500); return history.latest('wine', T + 2100).served"
+    one_after_the_other = (
+        "add(T + 1000, 500); add(T + 2000 - 1, 500, '2'); return history.latest('wine', T + 2100).served"
+    )
     assert loaded.run(HISTORY + one_after_the_other) == pytest.approx(500, rel=0.01)
-    side_by_side = "add(T + 1000, 500); add(T + 1010, 500); return history.latest('wine', T + 2100).served"
+    side_by_side = "add(T + 1000, 500); add(T + 1010, 500, '2'); return history.latest('wine', T + 2100).served"
     assert loaded.run(HISTORY + side_by_side) == pytest.approx(1000, rel=0.02)
 
 
@@ -101,13 +103,25 @@ def test_the_slower_of_two_seconds_is_shown(loaded: Page) -> None:
 
 def test_after_a_rest_there_is_nothing_and_else_it_is_not_known(loaded: Page) -> None:
     rest = "add(T + 900, 500); add(T + 2900, 0); add(T + 60_900, 500);"
-    told = "return history.points('wine', T + 63_000).map((each) => [(each.at - T) / 1000, each.served, each.p50])"
+    shown = "return history.points('wine', T + 63_000).map((each) => [(each.at - T) / 1000, each.served, each.p50])"
     expected = [[0, 500, 2], [2, 0, None], [4, 0, None], [58, 0, None], [60, 500, 2]]
-    assert loaded.run(HISTORY + rest + told) == expected
-    unknown = [[0, 500, 2], [2, 0, None], [4, None, None], [58, None, None], [60, 500, 2]]
-    assert loaded.run(HISTORY + rest + "history.interrupted(T + 20_000, T + 30_000);" + told) == unknown
+    assert loaded.run(HISTORY + rest + shown) == expected
     silent = "add(T + 900, 500); add(T + 60_900, 500);"
-    assert loaded.run(HISTORY + silent + told) == [[0, 500, 2], [2, None, None], [58, None, None], [60, 500, 2]]
+    assert loaded.run(HISTORY + silent + shown) == [[0, 500, 2], [2, None, None], [58, None, None], [60, 500, 2]]
+
+
+def test_what_was_kept_and_what_is_streamed_overlap_and_nothing_counts_twice(loaded: Page) -> None:
+    kept = "history.add('wine', '1', [900, 2900, 4900, 6900].map((at) => told(T + at, 500)));"
+    streamed = "add(T + 4900, 500); add(T + 6900, 500); add(T + 8900, 500);"
+    shown = "return history.points('wine', T + 11_000).map((each) => [(each.at - T) / 1000, each.served])"
+    expected = [[0, 500], [2, 500], [4, 500], [6, 500], [8, 500]]
+    assert loaded.run(HISTORY + streamed + kept + kept + shown) == expected
+    assert loaded.run(HISTORY + kept + streamed + shown) == expected
+    other = "history.add('wine', '2', [told(T + 900, 500)]);"
+    assert loaded.run(HISTORY + streamed + other + kept + shown)[0] == [0, 1000]
+    anew = "history.begin(); add(T + 8900, 500);"
+    assert loaded.run(HISTORY + streamed + anew + shown) == expected[-1:]
+    assert loaded.run(HISTORY + streamed + anew + kept + shown) == expected
 
 
 def test_what_is_older_than_ten_minutes_is_forgotten(loaded: Page) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.query.page_answers import answers, model, now_ms, policy, stats, voter
+from tests.query.page_answers import answers, history, model, now_ms, policy, stats, voter
 from tests.query.page_browser import LIMIT_S, Page
 from tests.query.page_service import PageService
 from tests.query.test_page_layout import LEAST_CONTRAST
@@ -22,7 +22,9 @@ ROW = """return [...document.querySelectorAll(`#${arguments[0]} tr`)]
 def service() -> Iterator[PageService]:
     """Of `wine` a policy decides; of `colour` one model."""
     given = answers()
-    given["/api/policies"]["policies"] = [policy("wine", 50_000, age_ms=3000)]
+    told = policy("wine", 50_000, age_ms=3000)
+    given["/api/policies"]["policies"] = [told]
+    given["/api/history/wine"] = history("wine", policies=[told])
     given["/api/models"]["data_types"][0] = model("wine", ("smart", "1"), ("fast", "2"))
     with PageService(given) as running:
         yield running
@@ -51,7 +53,7 @@ def test_what_is_asked_for_and_what_was_decided(page: Page, service: PageService
     assert page.figure("Late in all") == "500, 1 %"
     assert page.figure("Late answers in all") == "500"
     assert page.figure("Rejected in all") == "100"
-    assert page.figure("Decided per second") == "1,000"
+    wait_until(lambda: page.figure("Decided per second") == "1,000", LIMIT_S)
     assert page.figure("At the deadline per second") == "100"
 
 

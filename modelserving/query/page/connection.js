@@ -15,9 +15,8 @@ export class Connection {
   #error = "";
 
   /**
-   * @param {(signal: AbortSignal, lostAt: number) => Promise<void>} opened loads what there is already; only then the
-   *   page is connected. The stream is read meanwhile, so nothing is missed between the two. `lostAt` is when the
-   *   connection before was last heard, 0 if there was none.
+   * @param {(signal: AbortSignal) => Promise<void>} opened loads what there is already; only then the page is
+   *   connected. The stream is read meanwhile, so nothing is missed between the two.
    * @param {(name: string, data: object) => void} received
    * @param {(message: string) => Promise<void>} refused resolves when there is a token to try
    */
@@ -47,7 +46,6 @@ export class Connection {
 
   /** Connect, again and again; never returns. */
   async keep() {
-    let lostAt = 0;
     for (let failures = 0; ; failures += 1) {
       const abort = new AbortController();
       try {
@@ -56,17 +54,15 @@ export class Connection {
           readStream(response, this.#received, () => {
             this.#heardAt = Date.now();
           }),
-          this.#opened(abort.signal, lostAt).then(() => {
+          this.#opened(abort.signal).then(() => {
             abort.signal.throwIfAborted(); // the stream broke meanwhile
             failures = 0;
-            lostAt = 0;
             this.#error = "";
             this.#heardAt = Date.now();
             this.#connected = true;
           }),
         ]);
       } catch (error) {
-        if (this.#connected) lostAt = this.#heardAt;
         this.#connected = false;
         this.#error = error.message;
         if (error instanceof Unauthorised) {

@@ -1,4 +1,4 @@
-// Rates and latencies of the last ten minutes, from the stream: the service has only the present.
+// Rates and latencies of the last ten minutes: what the service has kept, and after it what it streams.
 
 export const SPAN_MS = 600_000;
 const STEP_MS = 2000;
@@ -16,45 +16,46 @@ function newRing() {
     to: new Float32Array(STEPS),
     p50: new Float32Array(STEPS),
     p99: new Float32Array(STEPS),
+    told: new Map(), // version → when its first and its last point were told; all between them are in
   };
 }
 
+/** What is streamed of a version, as a point like those that the service has kept. */
+export function pointOf({ updated_ms, recent: { seconds, served, rejected, latency_ms: latency } }) {
+  return { updated_ms, seconds, served, rejected, ...quantiles(latency) };
+}
+
+/** The same of a policy: `served` are the records decided, `rejected` those decided at the deadline. */
+export function pointOfPolicy({ updated_ms, recent: { seconds, decided, at_deadline, decision_ms: took } }) {
+  return decisionPoint({ updated_ms, seconds, decided, at_deadline, ...quantiles(took) });
+}
+
+export const decisionPoint = ({ decided, at_deadline, ...others }) => ({
+  ...others,
+  served: decided,
+  rejected: at_deadline,
+});
+
+const quantiles = ({ count, p50, p99 }) => (count > 0 ? { p50, p99 } : { p50: null, p99: null });
+
 export class History {
   #rings = new Map();
-  #breaks = [];
 
-  /** Add what one version's statistics say of the last second. */
-  add(stats) {
-    const { seconds, served, rejected, latency_ms: latency } = stats.recent;
-    let ring = this.#rings.get(stats.data_type);
-    if (!ring) this.#rings.set(stats.data_type, (ring = newRing()));
-    const step = Math.floor(stats.updated_ms / STEP_MS);
-    const at = step % STEPS;
-    if (ring.step[at] > step) return;
-    if (ring.step[at] < step) {
-      ring.step[at] = step;
-      ring.served[at] = ring.rejected[at] = ring.to[at] = 0;
-      ring.from[at] = STEP_MS;
-      ring.p50[at] = ring.p99[at] = NaN;
-    }
-    // Versions that served one after the other cover more time than each, those that served side by side do not; a
-    // version at rest covers none.
-    if (served + rejected > 0) {
-      const to = stats.updated_ms - step * STEP_MS;
-      ring.to[at] = Math.max(ring.to[at], to);
-      ring.from[at] = Math.min(ring.from[at], to - 1000 * seconds);
-      ring.served[at] += served;
-      ring.rejected[at] += rejected;
-    }
-    if (latency.count > 0) {
-      ring.p50[at] = Math.max(ring.p50[at] || 0, latency.p50);
-      ring.p99[at] = Math.max(ring.p99[at] || 0, latency.p99);
-    }
+  /** A connection begins: what it streams has no gaps, and the service has kept what was before. */
+  begin() {
+    this.#rings.clear();
   }
 
-  /** Nothing was heard for this time. */
-  interrupted(from, to) {
-    this.#breaks = [...this.#breaks.filter((each) => each.to > to - SPAN_MS), { from, to }];
+  /** Add points of one version, oldest first. What was streamed and what was kept overlap. */
+  add(dataType, version, points) {
+    let ring = this.#rings.get(dataType);
+    if (!ring) this.#rings.set(dataType, (ring = newRing()));
+    const { first, last } = ring.told.get(version) ?? { first: Infinity, last: -Infinity };
+    const news = points.filter(({ updated_ms: at }) => at < first || at > last);
+    if (news.length === 0) return;
+    news.forEach((each) => put(ring, each));
+    const told = { first: Math.min(first, news[0].updated_ms), last: Math.max(last, news.at(-1).updated_ms) };
+    ring.told.set(version, told);
   }
 
   /** The newest step that is over, `{at, served, rejected, p50, p99}`, or null when there is none of late. */
@@ -78,20 +79,43 @@ export class History {
       const told = step < present && ring.step[step % STEPS] === step;
       if (!told && step < present) continue;
       if (before !== null && step - before > BRIDGED_STEPS) {
-        points.push(...this.#gap(points.at(-1), (before + 1) * STEP_MS, (step - 1) * STEP_MS));
+        points.push(...gap(points.at(-1), (before + 1) * STEP_MS, (step - 1) * STEP_MS));
       }
       if (told) points.push(point(ring, step));
       before = step;
     }
     return points;
   }
+}
 
-  #gap(last, from, to) {
-    const atRest = last.served === 0 && last.rejected === 0;
-    const broken = this.#breaks.some((each) => each.from < to && each.to > from);
-    const rate = atRest && !broken ? 0 : null;
-    return [from, to].map((at) => ({ at, served: rate, rejected: rate, p50: null, p99: null }));
+function put(ring, { updated_ms: toldAt, seconds, served, rejected, p50, p99 }) {
+  const step = Math.floor(toldAt / STEP_MS);
+  const at = step % STEPS;
+  if (ring.step[at] > step) return;
+  if (ring.step[at] < step) {
+    ring.step[at] = step;
+    ring.served[at] = ring.rejected[at] = ring.to[at] = 0;
+    ring.from[at] = STEP_MS;
+    ring.p50[at] = ring.p99[at] = NaN;
   }
+  // Versions that served one after the other cover more time than each, those that served side by side do not; a
+  // version at rest covers none.
+  if (served + rejected > 0) {
+    const to = toldAt - step * STEP_MS;
+    ring.to[at] = Math.max(ring.to[at], to);
+    ring.from[at] = Math.min(ring.from[at], to - 1000 * seconds);
+    ring.served[at] += served;
+    ring.rejected[at] += rejected;
+  }
+  if (p99 !== null) {
+    ring.p50[at] = Math.max(ring.p50[at] || 0, p50);
+    ring.p99[at] = Math.max(ring.p99[at] || 0, p99);
+  }
+}
+
+function gap(last, from, to) {
+  const rate = last.served === 0 && last.rejected === 0 ? 0 : null;
+  return [from, to].map((at) => ({ at, served: rate, rejected: rate, p50: null, p99: null }));
 }
 
 function point(ring, step) {

@@ -8,7 +8,7 @@ import { byId, setAttribute, setText, visible } from "./dom.js";
 import { showDrift } from "./drift.js";
 import { showEvents } from "./events.js";
 import { ago, clock } from "./format.js";
-import { History } from "./history.js";
+import { decisionPoint, History, pointOf, pointOfPolicy } from "./history.js";
 import { showList } from "./list.js";
 import { Readiness } from "./readiness.js";
 import { showRejected } from "./rejected.js";
@@ -16,7 +16,7 @@ import { chosenOf } from "./route.js";
 import { showFigures, showServing, showTotals, showVersions } from "./serving.js";
 import { swaps } from "./swaps.js";
 import { Timeline } from "./timeline.js";
-import { View } from "./view.js";
+import { statsKey, View } from "./view.js";
 import { showVoters } from "./voters.js";
 
 const STATES = {
@@ -34,7 +34,7 @@ const EVENTS = "api/events?limit=100";
 const REJECTED = "api/rejected?limit=50";
 
 const view = new View();
-const history = new History();
+const history = { served: new History(), decided: new History() };
 const served = new Timeline(
   { id: "latency", title: "Latency" },
   { id: "rates", title: "Rates", first: "served", second: "rejected" },
@@ -50,22 +50,16 @@ let clockAhead = 0; // the service's clock, against this browser's
 const serverNow = () => Date.now() + clockAhead;
 const chosen = () => chosenOf(location.hash, view.dataTypes());
 
-function takeStats(stats) {
-  if (view.takeStats(stats)) history.add(stats);
-}
-
 /** All that there is, at each connection: what was streamed while there was none is lost. */
-async function load(signal, lostAt) {
+async function load(signal) {
   view.begin();
+  history.served.begin();
+  history.decided.begin();
   const [stats, ...others] = await Promise.all(
     ["api/stats", "api/policies", "api/models", EVENTS, REJECTED].map((path) => getJson(path, signal)),
   );
   clockAhead = stats.at_ms - Date.now();
-  if (lostAt > 0) {
-    history.interrupted(lostAt + clockAhead, stats.at_ms);
-    view.policies.interrupted(lostAt + clockAhead, stats.at_ms);
-  }
-  view.takeAll(stats, ...others).forEach((each) => history.add(each));
+  view.takeAll(stats, ...others);
   loadChosen();
   byId("columns").hidden = false; // not before: zeros would be taken for figures
   soon();
@@ -93,14 +87,25 @@ const reloadRejected = throttled(() => reload(REJECTED, (answer) => view.takeRej
 function loadChosen() {
   const dataType = chosen();
   if (dataType === null) return;
-  const ofType = `&data_type=${encodeURIComponent(dataType)}`;
+  const name = encodeURIComponent(dataType);
+  const ofType = `&data_type=${name}`;
   reload(EVENTS + ofType, (answer) => view.takeEventsOf(dataType, answer));
   reload(REJECTED + ofType, (answer) => view.takeRejectedOf(dataType, answer));
+  reload(`api/history/${name}`, ({ versions, decisions }) => {
+    versions.forEach((each) => history.served.add(dataType, statsKey(each), each.points));
+    history.decided.add(dataType, "", decisions.map(decisionPoint));
+  });
 }
 
 function received(name, data) {
-  if (name === "stats") takeStats(data);
-  if (name === "policy") view.policies.take(data);
+  if (name === "stats") {
+    view.takeStats(data);
+    history.served.add(data.data_type, statsKey(data), [pointOf(data)]);
+  }
+  if (name === "policy") {
+    view.policies.take(data);
+    history.decided.add(data.data_type, "", [pointOfPolicy(data)]);
+  }
   if (name === "gone") view.forgetStats(data);
   if (name === "model") takeEvent(data);
   if (name === "rejected") {
@@ -145,15 +150,15 @@ function show() {
   document.body.classList.toggle("with-policy", policy !== null);
   if (policy) {
     const rejected = [...view.rejectedByReason([dataType]).values()].reduce((a, b) => a + b, 0);
-    showDecisionFigures(policy, view.policies.latest(dataType, now), rejected, now);
+    showDecisionFigures(policy, history.decided.latest(dataType, now), rejected, now);
     showDecisions(policy);
     showVoters(policy);
-    decided.show(view.policies.points(dataType, now), swaps(view, dataType), now);
+    decided.show(history.decided.points(dataType, now), swaps(view, dataType), now);
   } else {
     const { current, previous } = view.currentAndPrevious(dataType);
     showFigures(view, history, dataType, now);
     showDrift(current, now);
-    served.show(history.points(dataType, now), swaps(view, dataType), now);
+    served.show(history.served.points(dataType, now), swaps(view, dataType), now);
     showDistribution(current, previous);
   }
   byId("drift-mark").hidden = !view.drifted(dataType);

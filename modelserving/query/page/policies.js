@@ -1,13 +1,10 @@
 // What the policies of data types decided, as far as the service has told.
 
-import { History } from "./history.js";
-
 export class Policies {
   /** By data type. @type {Map<string, object>} */
   #known = new Map();
   /** What this connection has told of. */
   #told = new Set();
-  #history = new History();
 
   dataTypes() {
     return [...this.#known.keys()];
@@ -35,21 +32,5 @@ export class Policies {
     this.#told.add(policy.data_type);
     if (this.of(policy.data_type)?.updated_ms >= policy.updated_ms) return; // loaded and streamed overlap
     this.#known.set(policy.data_type, policy);
-    const { seconds, decided, at_deadline: atDeadline, decision_ms: took } = policy.recent;
-    this.#history.add({ ...policy, recent: { seconds, served: decided, rejected: atDeadline, latency_ms: took } });
-  }
-
-  /** Nothing was heard for this time. */
-  interrupted(from, to) {
-    this.#history.interrupted(from, to);
-  }
-
-  /** As of `History`: `served` are the records decided, `rejected` those decided at the deadline. */
-  latest(dataType, now) {
-    return this.#history.latest(dataType, now);
-  }
-
-  points(dataType, now) {
-    return this.#history.points(dataType, now);
   }
 }

@@ -17,7 +17,7 @@ export const OF_ALL = "since the job began";
 /** Of one data type. */
 export function showFigures(view, history, dataType, now) {
   const stats = view.statsOf(dataType);
-  const latest = history.latest(dataType, now);
+  const latest = history.served.latest(dataType, now);
   const { current } = view.currentAndPrevious(dataType);
   const lastServed = Math.max(0, ...stats.map((each) => each.last_served_ms));
   fillFigures(byId("figures"), [
@@ -36,9 +36,9 @@ export function showFigures(view, history, dataType, now) {
 
 /** The present rates of a data type: what is served is what its policy decides, if it has one. */
 export function latestOf(view, history, dataType, now) {
-  const latest = history.latest(dataType, now);
+  const latest = history.served.latest(dataType, now);
   if (view.policies.of(dataType) === null) return latest;
-  return { served: view.policies.latest(dataType, now)?.served ?? 0, rejected: latest?.rejected ?? 0 };
+  return { served: history.decided.latest(dataType, now)?.served ?? 0, rejected: latest?.rejected ?? 0 };
 }
 
 /** Of all data types together. */

@@ -12,7 +12,7 @@ const EARLIER = "(earlier versions)";
 /** Tells model versions apart. */
 export const versionKey = (name, version, sha256) => [name, version, sha256].join("\n");
 
-const statsKey = (stats) => versionKey(stats.name, stats.model_version, stats.model_sha256);
+export const statsKey = (stats) => versionKey(stats.name, stats.model_version, stats.model_sha256);
 const eventKey = (event) => `${event.event_partition}@${event.event_offset}`;
 const sampleKey = (each) => [each.topic, each.partition, each.offset, each.rejected_at_ms].join("\n");
 
@@ -44,7 +44,6 @@ export class View {
     this.policies.begin();
   }
 
-  /** @returns {object[]} those of the statistics that were news */
   takeAll(stats, policies, models, events, rejected) {
     const keys = new Set(stats.stats.map((each) => `${each.data_type}\n${statsKey(each)}`));
     for (const [dataType, versions] of this.stats) {
@@ -59,18 +58,16 @@ export class View {
     this.events = merged(this.events, events.events, eventKey, "at_ms", MOST_EVENTS);
     this.rejected.sample = this.rejected.sample.filter((each) => this.#told.has(each));
     this.takeRejected(rejected);
-    return stats.stats.filter((each) => this.takeStats(each));
+    stats.stats.forEach((each) => this.takeStats(each));
   }
 
-  /** @returns {boolean} whether that was news: what is loaded and what is streamed overlap */
   takeStats(stats) {
     this.#told.add(stats);
     let versions = this.stats.get(stats.data_type);
     if (!versions) this.stats.set(stats.data_type, (versions = new Map()));
     const known = versions.get(statsKey(stats));
-    if (known && known.updated_ms >= stats.updated_ms) return false;
+    if (known && known.updated_ms >= stats.updated_ms) return; // loaded and streamed overlap
     versions.set(statsKey(stats), stats);
-    return true;
   }
 
   takeModels(answer) {
