@@ -3,6 +3,11 @@
 Records without a value, or with a category that the model nowhere names, do not decide: PMML4S departs from the
 specification there, and from JPMML (it takes a missing number for 0 in a regression, leaves a tree without a prediction
 out of an average, answers nothing to a category that it does not know). How often the two differ on them is told.
+
+Were they to decide, models would go to the engine that is wrong. Of the example's models and those that the tests hold
+against JPMML (the exports, and 8 random ones of each kind), 114 are vectorised. In 70 of these, the example's forest
+among them, PMML4S differs on such records: 548 records, in trees, ensembles, regressions, scorecards, naive Bayes,
+support vectors and clusters. To 542 of them JPMML has an answer, and it is that of the vectorised evaluator every time.
 """
 
 from __future__ import annotations
