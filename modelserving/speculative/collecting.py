@@ -194,7 +194,9 @@ class Collector:
                 collected.outgoing.append(Outgoing("decisions", keys, encoded.values, encoded.prefix))
                 collected.outgoing.append(decided_deltas(request, decided))
         let_go_us = request.deadline_us + self._keep_us
-        if request.is_complete or (request.is_decided and now_us >= let_go_us):
+        # A timer of a run before may be all that is left, and earlier: as long as votes could come then.
+        waits = not flight.restored or at_us <= request.deadline_us
+        if request.is_complete or (request.is_decided and not (waits and now_us < let_go_us)):
             del self._flights[name]
             store.clear()
             collected.sample = self._sample(flight, now_us)

@@ -41,7 +41,7 @@ class Decider(Protocol):
             policy: with the models in the order of trust.
             votes: those that are in, in order of arrival, with those that are no answer; none of the shadow.
             outstanding: the models that have not voted, the most trusted first.
-            at_deadline: whether the deadline has passed.
+            at_deadline: whether the time is over; the job says so up to 5 ms before the deadline.
         """
         ...
 

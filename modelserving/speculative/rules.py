@@ -134,11 +134,13 @@ def _agreed(policy: Policy, sheet: Sheet, at_deadline: bool) -> Verdicts:
     why = np.full(rows, UNDECIDED, np.int8)
     why[quorum] = Why.QUORUM
     if policy.rule == Rule.COMBINED:
-        why[~quorum & any_in & ~is_possible] = Why.NO_QUORUM
+        best = sheet.answered.argmax(axis=0)
+        more_trusted = (sheet.outstanding & (np.arange(models)[:, None] < best)).any(axis=0)
+        why[~quorum & any_in & ~is_possible & (~more_trusted | at_deadline)] = Why.NO_QUORUM
         if at_deadline:
             why[~quorum & any_in & is_possible] = Why.DEADLINE
         trusted = np.zeros_like(counted)
-        trusted[sheet.answered.argmax(axis=0), each] = True
+        trusted[best, each] = True
         counted = np.where(quorum, counted, trusted)
         _settle(policy, why, ~any_in & (left == 0))
     else:

@@ -50,6 +50,7 @@ class MiniClusterJob:
     Args:
         join: of the serving job; None: it is the speculative one.
         environment: variables on top of this process's.
+        script: the job's, in place of its own.
     """
 
     def __init__(
@@ -61,11 +62,12 @@ class MiniClusterJob:
         *arguments: str,
         parallelism: int = 1,
         environment: Mapping[str, str] | None = None,
+        script: Path | None = None,
     ) -> None:
         port = free_port()
         self.url = f"http://localhost:{port}"
         self._log = folder / f"job-{port}.log"
-        job = [str(SPECULATIVE_JOB)] if join is None else [str(JOB), "--join", join]
+        job = [str(script or SPECULATIVE_JOB)] if join is None else [str(script or JOB), "--join", join]
         self._environment = os.environ | dict(environment or {})
         self._command = [sys.executable, *job, "--bootstrap-servers", bootstrap_servers]
         self._command += ["--topic-prefix", topics.prefix, "--parallelism", str(parallelism)]

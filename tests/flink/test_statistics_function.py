@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,6 +24,23 @@ from modelserving.wire.stats_pb2 import PolicyStats, ServingStats
 from tests.flink.test_admission_function import Clock, MapState
 
 ROW = rows.outgoing_row
+
+
+def test_what_drift_needs_is_imported_before_records_flow() -> None:
+    """Later it would hold up all functions of the worker for seconds."""
+    script = (
+        "import sys\n"
+        "from types import SimpleNamespace\n"
+        "from modelserving.configuration import load_data_types\n"
+        "from modelserving.flink.options import JobOptions\n"
+        "from modelserving.flink.statistics import StatisticsFunction\n"
+        "from modelserving.topics import Topics\n"
+        "options = JobOptions('keyed', 'localhost:9092', Topics(), load_data_types(), 'test')\n"
+        "StatisticsFunction(options).open(SimpleNamespace(get_map_state=lambda _: {}))\n"
+        "print('river.drift' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"
 
 
 class Operator:

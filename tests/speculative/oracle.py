@@ -74,9 +74,10 @@ def _by_agreement(
         return None if is_possible and not at_deadline else _default(policy)
     if not answers:
         return _default(policy) if at_deadline or not outstanding else None
-    if is_possible and not at_deadline:
-        return None
     trusted = min(answers, key=policy.models.index)
+    may_improve = any(policy.models.index(name) < policy.models.index(trusted) for name in outstanding)
+    if (is_possible or may_improve) and not at_deadline:
+        return None
     why = Why.DEADLINE if is_possible else Why.NO_QUORUM
     return Expected(why, answers[trusted].answer, frozenset([trusted]))
 

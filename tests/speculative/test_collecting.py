@@ -230,6 +230,17 @@ def test_votes_ahead_of_their_request(operator: Operator, since_start_s: int) ->
     assert not operator.store
 
 
+def test_after_a_crash_votes_are_not_waited_for_longer_than_a_timer_of_before(operator: Operator) -> None:
+    operator.open()
+    operator.vote(all_rows("fast", 7.0, 8.0, 9.0))
+    operator.look()
+    assert operator.store
+    operator.collector = Collector("records", {}, 2 * KEEP_S, operator.clock)
+    operator.look()
+    assert not operator.store
+    assert len(operator.decisions) == ROWS
+
+
 @pytest.mark.parametrize("crashes", range(5))
 def test_a_crash_between_any_two_steps(operator: Operator, crashes: int) -> None:
     """The store outlasts it; what was on its way does not."""

@@ -94,10 +94,21 @@ def test_a_quorum_ends_early_and_later_votes_change_nothing() -> None:
 def test_once_no_quorum_is_possible_nothing_is_waited_for(rule: int, why: int, answer: str | None) -> None:
     asked = request(policy("a", "b", "c", "d", rule=rule))
     asked.add(said("d", "z"))
-    asked.add(said("b", "x"))
+    asked.add(said("a", "x"))
     assert not len(asked.decide(NOW_US).rows)
     asked.add(said("c", "y"))
     assert answers_of(asked, asked.decide(NOW_US)) == [(0, why, answer)]
+
+
+@pytest.mark.parametrize(("more", "at_us", "answer"), [(["a"], NOW_US, "a"), ([], DEADLINE_US, "c")])
+def test_without_a_quorum_a_more_trusted_answer_is_waited_for(more: list[str], at_us: int, answer: str) -> None:
+    asked = request(policy("a", "b", "c", quorum=3, rule=Rule.COMBINED))
+    asked.add(no_votes("b", np.zeros(1, np.int32), VoteState.NO_SUCH_MODEL, "gone"))
+    asked.add(said("c", "c"))
+    assert not len(asked.decide(NOW_US).rows)
+    for model in more:
+        asked.add(said(model, model))
+    assert answers_of(asked, asked.decide(at_us)) == [(0, Why.NO_QUORUM, answer)]
 
 
 def test_without_a_quorum_by_the_deadline_the_most_trusted_answer_so_far() -> None:

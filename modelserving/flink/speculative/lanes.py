@@ -25,7 +25,7 @@ from modelserving.flink.options import SpeculativeOptions
 from modelserving.flink.speculative.assembly import lane_pool, policies
 from modelserving.flink.speculative.wake import Wake
 from modelserving.flink.state import MapModelStore, models_descriptor, policies_descriptor
-from modelserving.flink.worker import prepare
+from modelserving.flink.worker import prepare, share_lock_soon
 from modelserving.model_history import NewestModel
 from modelserving.model_log import by_name
 from modelserving.pieces import Pieces, forget
@@ -54,6 +54,8 @@ class LaneFunction(BroadcastProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare()
+        if self._options.models_in == "thread":
+            share_lock_soon()
         self._policies = policies(self._options)
         self._wake = Wake()
         self._pool = lane_pool(self._options, f"lane-{self._lane + 1}", runtime_context, self._wake)

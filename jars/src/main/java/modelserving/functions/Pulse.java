@@ -102,8 +102,8 @@ public final class Pulse extends AbstractStreamOperator<Row> implements OneInput
                     getProcessingTimeService().registerTimer(now - 1, this::wake);
                 }
             }
-        } catch (IOException closed) {
-            // The operator was closed; else the clock is left.
+        } catch (IOException | IllegalStateException ended) {
+            // The socket was closed, or, in a task that ends, first its timers; else the clock is left.
         }
     }
 
