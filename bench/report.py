@@ -10,6 +10,7 @@ from bench.latency import QUANTILES
 from bench.parts import Tree
 from bench.plot import FILE as PLOT
 from bench.tables import how, table
+from bench.targets import targets
 from bench.throughput_report import throughput
 
 
@@ -27,6 +28,8 @@ def sections(document: Tree) -> list[str]:
     made = [list(make(document)) for name, make in makers.items() if name in document]
     if not made:
         return ["Nothing was measured yet."]
+    if "throughput" in document:
+        made.append(list(targets(document)))
     plot = [f"![Records per second of each pipeline with each model]({PLOT})"] if "throughput" in document else []
     return [_machine(document), *plot, *chain.from_iterable(made)]
 

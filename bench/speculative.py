@@ -30,12 +30,19 @@ from modelserving.wire.speculative_pb2 import SpeculativeControl, SpeculativeDec
 
 TOPICS = Topics("bench-speculative-")
 FAST = "fast"
+ALONE = "fast alone"
+WAITS = "fast beside one that waits 200 ms"
+COMPUTES = "fast beside one that computes 200 ms"
 CASES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
-    "fast alone": {FAST: {"wait_ms": 1}},
-    "fast beside one that waits 200 ms": {"slow": {"wait_ms": 200}, FAST: {"wait_ms": 1}},
-    "fast beside one that computes 200 ms": {"slow": {"burn_ms": 200}, FAST: {"wait_ms": 1}},
+    ALONE: {FAST: {"wait_ms": 1}},
+    WAITS: {"slow": {"wait_ms": 200}, FAST: {"wait_ms": 1}},
+    COMPUTES: {"slow": {"burn_ms": 200}, FAST: {"wait_ms": 1}},
 }
 """What is measured: models, the most trusted first, and what they take for a batch."""
+LEAST_SHARE = {ALONE: 1.0, WAITS: 0.9, COMPUTES: 0.5}
+"""Of the records that the fast model answers in time alone."""
+LATE_MS = 20
+"""After the deadline, at most, at the 99th percentile, beside the one that waits."""
 _ENVIRONMENT = {"PYTHONPATH": os.pathsep.join((str(ROOT / "bench" / "timed_models"), str(ROOT)))}
 _START_LIMIT_S = 180.0
 _REST_LIMIT_S = 60.0
@@ -148,11 +155,13 @@ def measure(job: Job, bootstrap_servers: str, rate: int, warm_up: float, seconds
 @click.option("--warm-up", default=20.0, help="Seconds before it is measured, once the fast model answers.")
 @click.option("--seconds", default=30.0, help="Of measuring.")
 def main(rate: int, tmout: int, warm_up: float, seconds: float) -> None:
-    """Measure each case with a job of its own, and print a table."""
+    """Measure each case with a job of its own, and print a table; fail where it misses what was aimed at."""
     click.echo(f"{rate:,} records/s, deadline {tmout} ms, {seconds:.0f} s each\n")
     click.echo("| case | sent | decided once | twice | p50 | p99 | max ms | fast answered in time, records/s |")
     click.echo("| --- | --- | --- | --- | --- | --- | --- | --- |")
     numbers = count(1)
+    shares: list[float] = []
+    missed: list[str] = []
     with TemporaryDirectory() as folder, LocalBroker(Path(folder) / "kafka", free_port()) as broker:
         servers = broker.bootstrap_servers
         for case, models in CASES.items():
@@ -163,6 +172,15 @@ def main(rate: int, tmout: int, warm_up: float, seconds: float) -> None:
                 f"| {case} | {sent:,} | {len(seen.records):,} | {seen.twice} | {p50:.1f} | {p99:.1f} | {most:.1f} "
                 f"| {seen.by_fast / seconds:,.0f} |"
             )
+            shares.append(seen.by_fast)
+            if seen.twice:
+                missed.append(f"{case}: {seen.twice} records decided twice")
+            if case == WAITS and p99 > tmout + LATE_MS:
+                missed.append(f"{case}: p99 is {p99:.1f} ms, {tmout + LATE_MS} at most")
+            if shares[-1] < LEAST_SHARE[case] * shares[0]:
+                missed.append(f"{case}: the fast model answers {shares[-1] / shares[0]:.0%} of what it does alone")
+    if missed:
+        raise click.ClickException("; ".join(missed))
 
 
 if __name__ == "__main__":
