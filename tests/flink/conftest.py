@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from modelserving.flink.options import JOINS
 from modelserving.local.broker import LocalBroker
 from modelserving.topics import Topics
 from tests.flink.jobs import MiniClusterJob
+from tests.flink.speculation import Speculation, speculation
 
 StartJob = Callable[..., MiniClusterJob]
 
@@ -29,3 +30,10 @@ def start_job(flink_ready: None, tmp_path: Path, broker: LocalBroker, topics: To
         return MiniClusterJob(tmp_path, broker.bootstrap_servers, topics, join, *arguments, parallelism=parallelism)
 
     return start
+
+
+@pytest.fixture
+def site(flink_ready: None, broker: LocalBroker, topics: Topics, tmp_path: Path) -> Iterator[Speculation]:  # noqa: ARG001
+    """The speculative job's surroundings, on this test's topics."""
+    with speculation(broker, topics, tmp_path) as opened:
+        yield opened

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
 from modelserving.wire.wine_pb2 import WineRecord
 from tests.flink.jobs import ROOT
@@ -41,10 +43,17 @@ def example_model(file: str, data_type: str = "wine", version: str = "", name: s
     return model(path.read_bytes(), TYPES[path.suffix], data_type, version, name or path.stem)
 
 
-def model(data: bytes, kind: ModelType, data_type: str = "wine", version: str = "", name: str = "model") -> bytes:
+def model(
+    data: bytes,
+    kind: ModelType,
+    data_type: str = "wine",
+    version: str = "",
+    name: str = "model",
+    metrics: Mapping[str, float] | None = None,
+) -> bytes:
     """An encoded descriptor."""
     return ModelDescriptor(
-        name=name, dataType=data_type, modeltype=kind, data=data, version=version
+        name=name, dataType=data_type, modeltype=kind, data=data, version=version, metrics=metrics
     ).SerializeToString()
 
 

@@ -60,9 +60,9 @@ class Speculation:
         """Send a policy for wine."""
         self.control(SpeculativeControl(datatype="wine", tmout=tmout, models=models, **fields))  # type: ignore[arg-type]
 
-    def send(self, count: int) -> list[Position]:
-        """Send so many records, the key of each its number."""
-        start = len(self._keys)
+    def send(self, count: int, first: int | None = None) -> list[Position]:
+        """Send so many records, the key of each its number; `first` is that of the first, else the next one."""
+        start = len(self._keys) if first is None else first
         messages = [(b"%d" % number, wine_record(number)) for number in range(start, start + count)]
         positions = produce(self.servers, self.topics.records, messages)
         self._keys.update(zip(positions, (key for key, _ in messages), strict=True))

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from modelserving.local.broker import LocalBroker
-from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, Reason
 from modelserving.wire.speculative_pb2 import (
@@ -22,18 +15,12 @@ from modelserving.wire.speculative_pb2 import (
     Why,
 )
 from tests.flink.jobs import rest
-from tests.flink.speculation import Speculation, speculation, vote
+from tests.flink.speculation import Speculation, vote
 from tests.kafka_client import produce
 from tests.waiting import wait_until
 
 RECORDS = 2_000
 SMART, FAST, ODD = 1.0, 2.0, 3.0
-
-
-@pytest.fixture
-def site(flink_ready: None, broker: LocalBroker, topics: Topics, tmp_path: Path) -> Iterator[Speculation]:  # noqa: ARG001
-    with speculation(broker, topics, tmp_path) as opened:
-        yield opened
 
 
 def answers(decision: SpeculativeDecision) -> list[str]:

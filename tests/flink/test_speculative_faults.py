@@ -8,24 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelserving.local.broker import LocalBroker
 from modelserving.local.cluster import LocalCluster
-from modelserving.topics import Topics
 from tests.faults.processes import workers_among
 from tests.flink.cluster import local_cluster, stop_with_savepoint, submit
 from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob, metric
 from tests.flink.scripted.script import ENVIRONMENT
-from tests.flink.speculation import Speculation, speculation
+from tests.flink.speculation import Speculation
 from tests.flink.test_speculative import FAST, SMART, publish_all
 from tests.waiting import wait_until
 
 RECORDS = 1_000
-
-
-@pytest.fixture
-def site(flink_ready: None, broker: LocalBroker, topics: Topics, tmp_path: Path) -> Iterator[Speculation]:  # noqa: ARG001
-    with speculation(broker, topics, tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

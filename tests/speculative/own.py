@@ -32,6 +32,17 @@ def raises(policy: Policy, votes: Sequence[Vote], outstanding: Sequence[str], at
     raise LookupError(f"{len(votes)} votes, {len(outstanding)} to come, {at_deadline}, {policy.data_type}")
 
 
+def least_of_all(policy: Policy, votes: Sequence[Vote], outstanding: Sequence[str], at_deadline: bool) -> Choice | None:
+    """The least number of all, or of those that are there by the deadline."""
+    del policy
+    if outstanding and not at_deadline:
+        return None
+    numbers = {vote.answer: vote.model for vote in votes if isinstance(vote.answer, float)}
+    if not numbers:
+        return Choice(None)
+    return Choice(min(numbers), (numbers[min(numbers)],), f"of {len(numbers)}")
+
+
 class Deciders:
     """A place for one."""
 

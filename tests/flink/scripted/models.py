@@ -2,8 +2,8 @@
 
 A model's document is JSON: `answer`, the number; `script`, the path of the file, which is JSON as well, or is not
 there: `wait_ms` it sleeps so long; `never` it does not return; `hold` it does not return, and keeps Python's lock;
-`burn_ms` it computes so long; `fail` it raises. It notes how many records it was asked about in a file beside the
-script.
+`burn_ms` it computes so long; `fail` it raises; `label` it answers with that, and `confidence` as its probability, in
+place of the number. It notes how many records it was asked about in a file beside the script.
 """
 
 from __future__ import annotations
@@ -55,10 +55,21 @@ class Scripted:
         end = time.monotonic() + script.get("burn_ms", 0) / 1000
         while time.monotonic() < end:
             pass
+        if "label" in script:
+            return _labelled(batch.num_rows, script["label"], script["confidence"])
         return Scores(batch.num_rows, numbers=np.full(batch.num_rows, self._answer))
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+def _labelled(rows: int, label: str, confidence: float) -> Scores:
+    return Scores(
+        rows,
+        classes=(label,),
+        label_index=np.zeros(rows, np.int32),
+        probabilities=np.full((rows, 1), confidence),
+    )
 
 
 def load(

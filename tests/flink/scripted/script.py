@@ -24,10 +24,10 @@ class Script:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def model(self, name: str, answer: float, version: str = "1", data_type: str = "wine") -> bytes:
-        """An encoded descriptor of a model."""
+    def model(self, name: str, answer: float, version: str = "1", data_type: str = "wine", **metrics: float) -> bytes:
+        """An encoded descriptor of a model; `metrics` are figures of this version."""
         document = json.dumps({"answer": answer, "script": str(self._path(name))}).encode()
-        return model(document, ModelType.PMML, data_type, version, name)
+        return model(document, ModelType.PMML, data_type, version, name, metrics)
 
     def tell(self, name: str, **does: object) -> None:
         """Have a model do so from now on."""
