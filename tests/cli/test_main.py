@@ -55,7 +55,9 @@ def test_every_option_is_documented_and_no_other(path: str) -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", sections()[path], flags=re.M)
     documented = {first.split()[0]: (first, text) for first, text in rows}
     assert len(documented) == len(rows)
-    expected = {_documented_name(parameter): parameter for parameter in COMMANDS[path].params}
+    command = COMMANDS[path]
+    context = click.Context(command, **command.context_settings)
+    expected = {_documented_name(parameter): parameter for parameter in command.params}
     assert set(documented) == set(expected)
     for name, parameter in expected.items():
         first, text = documented[name]
@@ -65,8 +67,9 @@ def test_every_option_is_documented_and_no_other(path: str) -> None:
         if isinstance(parameter, click.Option):
             assert ("required" in text) == parameter.required, name
             assert (len(first.split()) == 1) == parameter.is_flag, name
-            if parameter.show_default and parameter.default not in ("", None):
-                assert f"default `{parameter.default}`" in text, name
+            default = parameter.get_default(context, call=False)
+            if parameter.show_default and default not in ("", None):
+                assert f"default `{default}`" in text, name
             if parameter.envvar:
                 assert f"`{parameter.envvar}`" in text, name
 
