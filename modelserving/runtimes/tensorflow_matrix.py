@@ -74,12 +74,17 @@ class MatrixModel:
     def score(self, batch: pa.RecordBatch) -> Scores:
         """Score as `Servable.score` says: a null is MISSING_FEATURE, a value beyond `dtype` is INVALID_VALUE."""
         with np.errstate(over="ignore"):
-            matrix = feature_matrix(batch, self.inputs, np.float64).astype(self.dtype)
+            matrix = feature_matrix(batch, self.inputs, self.dtype)
         failures = self._input_failures(batch, matrix)
         bad = np.zeros(batch.num_rows, dtype=bool)
         bad[[failure.row for failure in failures]] = True
         outputs = np.zeros((batch.num_rows, self.width))
-        for rows, result in isolate(np.flatnonzero(~bad), lambda rows: self._outputs(matrix[rows]), self.errors):
+
+        def call(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+            # as a rule all rows are good, and none need be copied
+            return self._outputs(matrix if len(rows) == len(matrix) else matrix[rows])
+
+        for rows, result in isolate(np.flatnonzero(~bad), call, self.errors):
             if isinstance(result, BaseException):
                 failures.append(RecordFailure(int(rows[0]), Reason.MODEL_FAILED, f"the model failed: {result}"))
                 continue

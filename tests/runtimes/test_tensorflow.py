@@ -6,6 +6,7 @@ import gc
 import io
 import math
 import tempfile
+import warnings
 import weakref
 import zipfile
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from modelserving.archive import pack_folder
 from modelserving.data_types import DataType, Feature, FeatureKind
 from modelserving.errors import ModelRejected
 from modelserving.loader import load
-from modelserving.servable import Scores
+from modelserving.runtimes import tensorflow_matrix
+from modelserving.runtimes.tensorflow_matrix import MatrixModel
+from modelserving.servable import Scores, feature_matrix
 from modelserving.wire.model_pb2 import Answer, ModelDescriptor, ModelType
 from modelserving.wire.serving_pb2 import Reason
 
@@ -242,6 +245,47 @@ def test_a_bad_value_fails_its_row_alone(value: float | None, reason: Reason) ->
     assert scores.outputs is not None
     assert np.isfinite(scores.outputs).all()
     assert scores.outputs[[0, 2]].tolist() == [[1.0, 2.0, 6.0], [0.0, 1.0, 2.0]]
+
+
+def recorded(inputs: tuple[str, ...]) -> tuple[MatrixModel, list[np.ndarray[Any, Any]]]:
+    """A model that answers with its matrix, and the matrices that it was called with."""
+    called: list[np.ndarray[Any, Any]] = []
+
+    def call(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        called.append(matrix)
+        return matrix
+
+    return MatrixModel(call, np.float32, inputs, len(inputs), Answer.VECTOR, (), ()), called
+
+
+def test_the_model_gets_the_matrix_as_it_was_built_if_all_rows_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, called = recorded(("b", "a"))
+    built: list[np.ndarray[Any, Any]] = []
+
+    def build(*given: Any) -> np.ndarray[Any, Any]:
+        built.append(feature_matrix(*given))
+        return built[-1]
+
+    monkeypatch.setattr(tensorflow_matrix, "feature_matrix", build)
+    scores = model.score(batch((0.1, 2.0), (1e-46, 16777217.0), (-3.4e38, 0.0)))
+    assert scores.failures == ()
+    assert outputs(scores) == np.array([[2.0, 0.1], [16777216.0, 0.0], [0.0, -3.4e38]], dtype=np.float32).tolist()
+    assert [each.dtype for each in built] == [np.float32]
+    assert called[0] is built[0]
+
+
+def test_the_model_gets_the_good_rows_alone_and_nothing_warns() -> None:
+    model, called = recorded(("a", "b"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = model.score(batch((1.0, 2.0), (1e39, 2.0), (3.0, None), (-1e39, 0.0), (5.0, 6.0)))
+    assert [(failure.row, failure.reason) for failure in scores.failures] == [
+        (1, Reason.INVALID_VALUE),
+        (2, Reason.MISSING_FEATURE),
+        (3, Reason.INVALID_VALUE),
+    ]
+    assert [each.tolist() for each in called] == [[[1.0, 2.0], [5.0, 6.0]]]
+    assert outputs(scores) == [[1.0, 2.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [5.0, 6.0]]
 
 
 @pytest.mark.parametrize("value", [pytest.param(-0.0, id="-0"), pytest.param(5e-324, id="denormal")])
