@@ -28,11 +28,18 @@ class Answers:
         self._made: dict[tuple[object, ...], bytes] = {}
         self._metrics = Metrics(service, clock_ms)
 
-    def stats(self) -> bytes:
-        """All statistics."""
-        return self._once(
-            lambda: mapping(at_ms=encode(self._clock_ms()), stats=array(self._service.view.stats.encoded())), "stats"
-        )
+    def stats(self, data_type: str | None) -> bytes:
+        """The statistics of each data type's versions that serve or were told of last; or of all versions of one."""
+
+        def make() -> bytes:
+            view = self._service.view
+            return mapping(
+                at_ms=encode(self._clock_ms()),
+                stats=array(view.stats_of_late() if data_type is None else view.stats.encoded_of(data_type)),
+                totals=array(view.stats.totals() if data_type is None else [view.stats.totals_of(data_type)]),
+            )
+
+        return self._once(make, "all stats", data_type)
 
     def stats_of(self, data_type: str, model: str) -> bytes:
         """Those of a model.

@@ -80,7 +80,7 @@ def _api(service: Service, answers: Answers) -> list[BaseRoute]:
         return service.snapshot()
 
     return [
-        route("/api/stats", lambda _: answers.stats()),
+        route("/api/stats", lambda request: answers.stats(data_type_of(request)), "data_type"),
         route("/api/stats/{data_type:path}/{model:path}", lambda request: answers.stats_of(*names_of(request, 2))),
         route(
             "/api/history/{data_type:path}",

@@ -31,13 +31,13 @@ class History:
 
     def __init__(self) -> None:
         self._series: dict[Key, bytearray] = {}
-        """Packed points, oldest first; the series that was told of longest ago first."""
+        """Packed points, oldest first."""
 
     def add(self, key: Key, updated_ms: int, seconds: float, counts: tuple[int, int], latency: Quantiles) -> None:
         """Add a point to the series of `key`; one that is not newer than those that are there is passed over."""
         points = self._series.get(key)
         if points is None:
-            if len(self._series) >= MOST_SERIES and not self._forget_one(updated_ms - SPAN_MS):
+            if len(self._series) >= MOST_SERIES and not self._make_room(updated_ms - SPAN_MS):
                 return
             points = bytearray()
         elif updated_ms <= _told_ms(points, -_POINT.size):
@@ -47,7 +47,7 @@ class History:
         while len(points) > MOST_POINTS * _POINT.size or _told_ms(points, 0) <= updated_ms - SPAN_MS:
             del points[: _POINT.size]
         self._series.pop(key, None)
-        self._series[key] = points
+        self._series[key] = points  # as the last, for `_make_room`
 
     def of(self, data_type: str, since_ms: int) -> list[tuple[Key, list[Point]]]:
         """The series of a data type that have points after `since_ms`; what was told of last first."""
@@ -57,12 +57,13 @@ class History:
                 found.append((key, [point for point in _POINT.iter_unpack(packed) if point[0] > since_ms]))
         return sorted(found, key=lambda each: each[1][-1][0], reverse=True)
 
-    def _forget_one(self, since_ms: int) -> bool:
-        """Whether there was one of which nothing was told after `since_ms`."""
-        oldest = next(iter(self._series))
-        ended = _told_ms(self._series[oldest], -_POINT.size) <= since_ms
-        if ended:
-            del self._series[oldest]
+    def _make_room(self, since_ms: int) -> bool:
+        """Forget the first series, if nothing was told of it after `since_ms`; else the next call looks at another."""
+        first = next(iter(self._series))
+        points = self._series.pop(first)
+        ended = _told_ms(points, -_POINT.size) <= since_ms
+        if not ended:
+            self._series[first] = points
         return ended
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from modelserving.query.data_type_models import DataTypeModels, Served
+from modelserving.query.data_type_models import DataTypeModels, Served, VersionKey
 from modelserving.query.encoding import encode
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent
 
@@ -66,6 +66,12 @@ class ModelView:
             for instance, served in models.served.items():
                 if self._is_there(instance):
                     yield name, instance, served
+
+    def serving_of(self, data_type: str) -> set[VersionKey]:
+        """The versions that serve a data type."""
+        models = self._data_types.get(data_type)
+        served = {} if models is None else models.served
+        return {each.key for instance, each in served.items() if self._is_there(instance)}
 
     def _hear_of(self, instance: str, at_ms: int) -> None:
         match = _INSTANCE.fullmatch(instance)

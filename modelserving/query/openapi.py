@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from modelserving.query.data_type_stats import MOST_LATELY
 from modelserving.query.parameters import DEFAULT_LIMIT, LONGEST_NAME, MOST
 from modelserving.query.problems import JSON
 from modelserving.query.schemas import SCHEMAS, ref
@@ -33,7 +34,14 @@ _EVERYWHERE = (400, 403, 413, 414, 429)
 def document(*, needs_token: bool) -> dict[str, Any]:
     """The document; `needs_token`: whether the service was started with one."""
     paths = {
-        "/api/stats": _get("stats", "All statistics, by data type and since when.", "Stats"),
+        "/api/stats": _get(
+            "stats",
+            "Statistics, by data type and since when: of each data type those of the versions that serve, of the "
+            f"{MOST_LATELY} that were told of last, and of those before that were added up; with the parameter, of all "
+            "versions of that data type. And the totals of each data type, over all of its versions.",
+            "Stats",
+            _OF_DATA_TYPE,
+        ),
         "/api/stats/{data_type}/{model}": _get(
             "statsOfModel",
             "The statistics of a model: its versions, and quantiles over all of them.",
@@ -95,11 +103,11 @@ def _get(name: str, summary: str, answer: str, *parameters: dict[str, Any]) -> d
 
 def _stream() -> dict[str, Any]:
     text = (
-        "Server-sent events, first all statistics, then what changes: `stats` (a ServingStats), `gone` (what a version "
-        "was named by whose ServingStats are no longer there), `policy` (a PolicyStats), `model` (an Event) and "
-        "`rejected` (a Rejection; a sample of a few a second). A comment every 15 s is a sign of life. A client that "
-        "comes again with the header `Last-Event-ID` gets what it missed, or, if that is not kept any more, the event "
-        "`reload` and all statistics."
+        "Server-sent events, first what /api/stats and /api/policies answer, then what changes: `stats` (a "
+        "ServingStats), `totals` (a Totals), `gone` (what a version was named by whose ServingStats are no longer "
+        "there), `policy` (a PolicyStats), `model` (an Event), `rejected` (a Rejection; a sample of a few a second). "
+        "A comment every 15 s is a sign of life. A client that comes again with the header `Last-Event-ID` gets what "
+        "it missed, or, if that is not kept any more, the event `reload` and all from the beginning."
     )
     last = {
         "name": "Last-Event-ID",

@@ -60,7 +60,13 @@ SCHEMAS: dict[str, Schema] = {
     "Status": _object({"status": _TEXT}),
     "ServingStats": {**schema(ServingStats.DESCRIPTOR), "description": "Totals of a data type and model version."},
     "Quantiles": schema(Quantiles.DESCRIPTOR),
-    "Stats": _object({"at_ms": _MS, "stats": _list("ServingStats")}),
+    "Totals": {
+        **_object(
+            {"data_type": _TEXT, "served": _INTEGER, "errors": _INTEGER, "rejected": _map(_INTEGER), "updated_ms": _MS}
+        ),
+        "description": "The sums over all versions of a data type, and what was rejected before a model was asked.",
+    },
+    "Stats": _object({"at_ms": _MS, "stats": _list("ServingStats"), "totals": _list("Totals")}),
     "ModelStats": _object(
         {
             "data_type": _TEXT,

@@ -89,8 +89,10 @@ class Service:
         return None if heard_s is None else self._clock_s() - heard_s
 
     def snapshot(self) -> bytes:
-        """What a new listener is told first: all statistics."""
-        return chunk("stats", self.view.stats.encoded()) + chunk("policy", self.view.policies.encoded())
+        """What a new listener is told first: totals, and of each data type what serves or served last."""
+        view = self.view
+        parts = (("stats", view.stats_of_late()), ("totals", view.stats.totals()), ("policy", view.policies.encoded()))
+        return b"".join(chunk(name, items) for name, items in parts)
 
     def take_in(self, messages: Sequence[Message]) -> None:
         """Add messages to the view, and tell listeners of them once all older ones are read."""
@@ -99,6 +101,7 @@ class Service:
             self.hub.publish(
                 (
                     ("stats", news.stats),
+                    ("totals", news.totals),
                     ("gone", news.gone),
                     ("policy", news.policies),
                     ("model", news.events),

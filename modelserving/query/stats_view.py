@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from modelserving.query.data_type_models import VersionKey
+from modelserving.query.data_type_stats import DataTypeStats
 from modelserving.query.encoding import GREATEST, array, encode, mapping
 from modelserving.query.history import History
 from modelserving.query.plain import plain
 from modelserving.statistics.earlier import is_earlier
+from modelserving.statistics.keys import version_key
 from modelserving.statistics.sketch import Sketch
 from modelserving.wire.stats_pb2 import ServingStats
 
@@ -25,8 +28,8 @@ class StatsView:
         self._latest: dict[bytes, tuple[ServingStats, bytes]] = {}
         self._of_model: dict[tuple[str, str], set[bytes]] = {}
         """Data type and model → keys: who asks for one that is not there must not have all looked through."""
-        self._rejected: dict[str, Counter[str]] = {}
-        """By data type, then reason."""
+        self._of_type: dict[str, DataTypeStats] = {}
+        self._changed: set[str] = set()
 
     def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
         """Take in a message of the topic.
@@ -49,7 +52,8 @@ class StatsView:
         self._uncount(key)
         self._latest[key] = (stats, encoded)
         self._of_model.setdefault((stats.data_type, stats.name), set()).add(key)
-        self._rejected.setdefault(stats.data_type, Counter()).update(stats.rejected)
+        self._of_type.setdefault(stats.data_type, DataTypeStats(stats.data_type)).add(key, stats)
+        self._changed.add(stats.data_type)
         if not is_earlier(stats):
             recent, version = stats.recent, (stats.data_type, stats.name, stats.model_version, stats.model_sha256)
             self.history.add(
@@ -59,7 +63,7 @@ class StatsView:
 
     def __contains__(self, data_type: str) -> bool:
         """Whether something was told of a data type."""
-        return data_type in self._rejected
+        return data_type in self._of_type
 
     def __iter__(self) -> Iterator[ServingStats]:
         """The messages, by data type and since when they serve."""
@@ -68,6 +72,37 @@ class StatsView:
     def encoded(self) -> list[bytes]:
         """The same, encoded."""
         return [encoded for _, encoded in self._sorted()]
+
+    def encoded_of(self, data_type: str) -> list[bytes]:
+        """Those of a data type."""
+        of_type = self._of_type.get(data_type)
+        return [] if of_type is None else self._encoded_of(of_type.keys)
+
+    def lately(self, serving: Callable[[str], Iterable[VersionKey]]) -> list[bytes]:
+        """Of each data type those of the versions that serve or were told of last, and what is of no version.
+
+        Args:
+            serving: tells what serves a data type.
+        """
+        keys: set[bytes] = set()
+        for data_type, of_type in self._of_type.items():
+            keys.update(of_type.lately())
+            if of_type.has_more:
+                keys.update(version_key(data_type, *version) for version in serving(data_type))
+        return self._encoded_of(keys & self._latest.keys())
+
+    def totals(self) -> list[bytes]:
+        """The sums of each data type, encoded."""
+        return [of_type.totals() for _, of_type in sorted(self._of_type.items())]
+
+    def totals_of(self, data_type: str) -> bytes:
+        """Those of one; of one that is not known they are 0."""
+        return (self._of_type.get(data_type) or DataTypeStats(data_type)).totals()
+
+    def changed(self) -> list[bytes]:
+        """The sums of each data type of which something was told since this was asked last."""
+        changed, self._changed = self._changed, set()
+        return [self.totals_of(data_type) for data_type in sorted(changed)]
 
     def of_model(self, data_type: str, model: str) -> bytes | None:
         """A model's versions, encoded, with the quantiles over all of them; None if there are none."""
@@ -86,8 +121,8 @@ class StatsView:
     def rejected(self, data_type: str | None = None) -> dict[str, int]:
         """Reason → records that were turned away for it, of all data types or of one."""
         total: Counter[str] = Counter()
-        for of_type in self._rejected.values() if data_type is None else [self._rejected.get(data_type, Counter())]:
-            total.update(of_type)
+        for name in self._of_type if data_type is None else self._of_type.keys() & {data_type}:
+            total.update(self._of_type[name].rejected)
         return {reason: min(count, GREATEST) for reason, count in sorted(total.items())}
 
     def _forget(self, key: bytes) -> bytes | None:
@@ -107,14 +142,17 @@ class StatsView:
         of_model.discard(key)
         if not of_model:
             del self._of_model[stats.data_type, stats.name]
-        of_type = self._rejected[stats.data_type]
-        of_type.subtract(stats.rejected)
-        for reason in stats.rejected:
-            if not of_type[reason]:
-                del of_type[reason]
+        of_type = self._of_type[stats.data_type]
+        of_type.remove(key, stats)
+        if not of_type.keys:
+            del self._of_type[stats.data_type]
+        self._changed.add(stats.data_type)
 
     def _sorted(self) -> list[tuple[ServingStats, bytes]]:
         return sorted(self._latest.values(), key=_order)
+
+    def _encoded_of(self, keys: Iterable[bytes]) -> list[bytes]:
+        return [encoded for _, encoded in sorted((self._latest[key] for key in keys), key=_order)]
 
 
 def _order(each: tuple[ServingStats, bytes]) -> tuple[str, int]:

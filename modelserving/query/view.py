@@ -51,6 +51,8 @@ class News:
     """What a batch of messages brought, each thing encoded as in answers."""
 
     stats: list[bytes] = field(default_factory=list)
+    totals: list[bytes] = field(default_factory=list)
+    """Of the data types that `stats` and `gone` are about."""
     gone: list[bytes] = field(default_factory=list)
     """Versions whose statistics are kept no longer."""
     policies: list[bytes] = field(default_factory=list)
@@ -93,7 +95,12 @@ class View:
                     place = (message.topic, message.partition, message.offset)
                     log.warning("%s-%d@%d cannot be decoded; more of them are only counted", *place)
                 self.undecodable[message.topic] += 1
+        news.totals = self.stats.changed()
         return news
+
+    def stats_of_late(self) -> list[bytes]:
+        """Of each data type the statistics of the versions that serve or were told of last, encoded."""
+        return self.stats.lately(self.models.serving_of)
 
     def events(self, limit: int, data_type: str | None = None) -> list[bytes]:
         """The newest events, of all data types or of one."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from modelserving.outgoing import Outgoing
 from modelserving.rejections import RejectedRecord
 from modelserving.servable import RecordFailure, Scores
-from modelserving.statistics.keys import policy_key
+from modelserving.statistics.keys import policy_key, version_key
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.state_pb2 import StatsDelta
 
@@ -118,7 +118,7 @@ def key_of(delta: StatsDelta) -> bytes:
     if delta.HasField("policy"):
         return policy_key(delta.data_type)
     model = delta.model
-    return "\0".join((delta.data_type, model.name, model.version, model.sha256)).encode()
+    return version_key(delta.data_type, model.name, model.version, model.sha256)
 
 
 def parse(values: Iterable[bytes]) -> Iterator[StatsDelta]:

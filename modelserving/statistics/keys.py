@@ -11,6 +11,11 @@ def policy_key(data_type: str) -> bytes:
     return _POLICY + data_type.encode()
 
 
+def version_key(data_type: str, name: str, version: str, sha256: str) -> bytes:
+    """The key of a model version's totals."""
+    return "\0".join((data_type, name, version, sha256)).encode()
+
+
 def is_of_policy(key: bytes | None) -> bool:
     """Whether the totals under this key are those of a policy, `PolicyStats`; else they are `ServingStats`."""
     return key is not None and key.startswith(_POLICY)

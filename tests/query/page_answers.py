@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
@@ -83,6 +84,24 @@ def rejections(data_type: str, reasons: dict[str, int], age_ms: int = 0) -> JSON
         "recent": recent,
         "scores": {"labels": {}, "edges": [], "counts": []},
     }
+
+
+def totals(*rows: JSON) -> JSON:
+    """The sums over all statistics of a data type."""
+    rejected: Counter[str] = Counter()
+    for row in rows:
+        rejected.update(row["rejected"])
+    sums = {name: sum(row[name] for row in rows) for name in ("served", "errors")}
+    updated_ms = max(row["updated_ms"] for row in rows)
+    return {"data_type": rows[0]["data_type"], **sums, "rejected": dict(rejected), "updated_ms": updated_ms}
+
+
+def all_stats(*rows: JSON) -> JSON:
+    """The answer to `/api/stats`."""
+    by_type: dict[str, list[JSON]] = {}
+    for row in rows:
+        by_type.setdefault(row["data_type"], []).append(row)
+    return {"at_ms": now_ms(), "stats": [*rows], "totals": [totals(*of_type) for of_type in by_type.values()]}
 
 
 def history(data_type: str, *rows: JSON, policies: Sequence[JSON] = ()) -> JSON:
@@ -252,15 +271,12 @@ def answers() -> dict[str, Any]:
     """Of all paths that the page asks."""
     labels = {"scores": {"labels": {"red": 600, "white": 400}, "edges": [], "counts": []}}
     return {
-        "/api/stats": {
-            "at_ms": now_ms(),
-            "stats": [
-                stats("wine", "tree", "1", 20_000, age_ms=60_000),
-                stats("wine", "forest", "2", 50_000, age_ms=3000),
-                rejections("wine", {"MALFORMED": 70, "MISSING_FEATURE": 30}, age_ms=3000),
-                stats("colour", "glm", "7", 9000, age_ms=3000, **labels),
-            ],
-        },
+        "/api/stats": all_stats(
+            stats("wine", "tree", "1", 20_000, age_ms=60_000),
+            stats("wine", "forest", "2", 50_000, age_ms=3000),
+            rejections("wine", {"MALFORMED": 70, "MISSING_FEATURE": 30}, age_ms=3000),
+            stats("colour", "glm", "7", 9000, age_ms=3000, **labels),
+        ),
         "/api/policies": {"at_ms": now_ms(), "policies": []},
         "/api/models": {"data_types": [model("wine", ("tree", "1"), ("forest", "2")), model("colour", ("glm", "7"))]},
         "/api/events": {

@@ -24,10 +24,11 @@ class PageService:
     """As a context manager it runs, on a port that the system chooses.
 
     Args:
-        answers: by path, as `/api/stats`; a test may change them while it runs.
+        answers: by path, as `/api/stats`, or by path and query where one has an answer of its own; a test may change
+            them while it runs.
     """
 
-    def __init__(self, answers: dict[str, object]) -> None:
+    def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = answers
         self.token = ""
         """If there is one, requests need it."""
@@ -94,12 +95,13 @@ class PageService:
         elif path == "/api/stream" and not self.problem:
             self._stream(request)
         else:
-            self._answer_if_ready(request, json.dumps(self._answer_to(path)).encode())
+            self._answer_if_ready(request, json.dumps(self._answer_to(request.path)).encode())
 
-    def _answer_to(self, path: str) -> object:
+    def _answer_to(self, target: str) -> object:
+        path = urlsplit(target).path
         _, _, question, *names = unquote(path).split("/", 3)
-        if path in self.answers or not names:
-            return self.answers.get(path)
+        if target in self.answers or path in self.answers or not names:
+            return self.answers.get(target, self.answers.get(path))
         if question == "history":
             return history(names[0])
         models: Any = self.answers["/api/models"]

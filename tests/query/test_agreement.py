@@ -103,7 +103,7 @@ def by_api(url: str) -> tuple[int, int]:
         with urllib.request.urlopen(f"{url}api/{name}", timeout=10) as response:  # noqa: S310 - our own address
             return json.load(response)
 
-    return sum(each["served"] for each in ask("stats")["stats"]), ask("rejected")["records"]["total"]
+    return sum(each["served"] for each in ask("stats")["totals"]), ask("rejected")["records"]["total"]
 
 
 def by_terminal(servers: str, topics: Topics) -> tuple[int, int]:

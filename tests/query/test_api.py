@@ -67,6 +67,33 @@ def test_stats(client: TestClient) -> None:
         ("tree", "1", 3),
         ("tree", "2", 2),
     ]
+    totals = {"data_type": "wine", "served": 5, "errors": 2, "rejected": {"MALFORMED": 5, "MODEL_FAILED": 2}}
+    assert answer["totals"] == [totals | {"updated_ms": NOW_MS}]
+
+
+def test_of_many_versions_those_are_told_that_serve_or_served_last() -> None:
+    """However many there are, an answer has few of each data type, and totals over all."""
+    told = [stats(version=str(number), updated_ms=NOW_MS + number, rejected={"A": 1}) for number in range(100)]
+    others = [stats(data_type="beer", version="7"), ServingStats(data_type="wine", rejected={"B": 9}, served=1)]
+    earlier = stats("(earlier versions)", "part 0", served=40, updated_ms=NOW_MS - 1)
+    earlier.model_sha256 = ""
+    serves = event(EventKind.SERVING, "3", instance="partitioned-join 1/1")
+    service = service_of([*map(stats_message, [*told, *others, earlier]), event_message(serves)])
+    with client_of(service) as client:
+        answer = get(client, "/api/stats")
+        wine = get(client, "/api/stats?data_type=wine")
+        tea = get(client, "/api/stats?data_type=tea")
+    shown = {(each["data_type"], each["name"], each["model_version"]) for each in answer["stats"]}
+    lately = {("wine", "tree", str(number)) for number in (3, *range(90, 100))}
+    assert shown == lately | {("beer", "tree", "7"), ("wine", "", ""), ("wine", "(earlier versions)", "part 0")}
+    totals = {each["data_type"]: (each["served"], each["rejected"]) for each in answer["totals"]}
+    assert totals == {"beer": (3, {}), "wine": (341, {"A": 100, "B": 9})}
+    assert {each["model_version"] for each in wine["stats"]} == {"", "part 0", *map(str, range(100))}
+    assert sum(each["served"] for each in wine["stats"]) == wine["totals"][0]["served"] == 341
+    assert (tea["stats"], [each["served"] for each in tea["totals"]]) == ([], [0])
+    snapshot = service.snapshot().decode()
+    assert snapshot.count("event: stats\n") == len(shown)
+    assert snapshot.count("event: totals\n") == 2
 
 
 def test_stats_of_a_model(client: TestClient) -> None:
@@ -177,13 +204,13 @@ def test_answers_follow_the_view() -> None:
 def test_an_answer_is_made_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     service = service_of()
     made: list[int] = []
-    encoded = service.view.stats.encoded
+    totals = service.view.stats.totals
 
     def counted() -> list[bytes]:
         made.append(service.view.revision)
-        return encoded()
+        return totals()
 
-    monkeypatch.setattr(service.view.stats, "encoded", counted)
+    monkeypatch.setattr(service.view.stats, "totals", counted)
     monkeypatch.setattr("modelserving.query.app.time.time_ns", lambda: NOW_MS * 1_000_000)
     with client_of(service) as client:
         for _ in range(5):
@@ -202,7 +229,8 @@ def test_limits_out_of_bounds_are_refused(client: TestClient, path: str, limit: 
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/stats?data_type=wine",
+        "/api/stats?limit=1",
+        f"/api/stats?data_type={'x' * 257}",
         "/api/models?limit=1",
         "/api/history/wine?data_type=wine",
         "/api/events?limti=1",
@@ -245,7 +273,7 @@ def test_it_only_reads(client: TestClient, method: str, path: str) -> None:
 
 def test_a_bug_is_no_bare_error(monkeypatch: pytest.MonkeyPatch) -> None:
     service = service_of()
-    monkeypatch.setattr(service.view.stats, "encoded", lambda: 1 / 0)
+    monkeypatch.setattr(service.view.stats, "totals", lambda: 1 / 0)
     with client_of(service) as client:
         assert refused(client, "/api/stats", 500) == "the service has a bug"
 

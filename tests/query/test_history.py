@@ -92,6 +92,17 @@ def test_series_are_bounded_and_one_that_goes_on_is_not_driven_out(monkeypatch: 
     assert [len(times(kept, name)) for name in "abc"] == [1, 0, 1], "b had ended"
 
 
+def test_one_that_goes_on_does_not_keep_those_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start they come as partitions are read, the newest perhaps first."""
+    monkeypatch.setattr(history, "MOST_SERIES", 3)
+    kept = filled(NOW_MS, key=("a",))
+    for name in "bc":
+        filled(NOW_MS - SPAN_MS, key=(name,), into=kept)
+    filled(NOW_MS, NOW_MS + 1, NOW_MS + 2, key=("d",), into=kept)
+    filled(NOW_MS, NOW_MS + 1, NOW_MS + 2, key=("e",), into=kept)
+    assert [len(times(kept, name)) for name in "abcde"] == [1, 0, 0, 1, 1]
+
+
 # --- What is answered
 
 

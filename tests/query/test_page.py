@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.query.page_answers import answers, event, history, model, now_ms, rejections, sample, stats
+from tests.query.page_answers import (
+    all_stats,
+    answers,
+    event,
+    history,
+    model,
+    now_ms,
+    rejections,
+    sample,
+    stats,
+    totals,
+)
 from tests.query.page_browser import LIMIT_S, Page
 from tests.query.page_service import PageService
 from tests.waiting import wait_until
@@ -48,7 +59,7 @@ def test_all_data_types_together(page: Page, service: PageService) -> None:
 
 
 def test_the_only_data_type_is_shown_at_once(page: Page, service: PageService) -> None:
-    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats("wine", "forest", "2", 50_000)]}
+    service.answers["/api/stats"] = all_stats(stats("wine", "forest", "2", 50_000))
     service.answers["/api/models"] = {"data_types": [model("wine", ("forest", "2"))]}
     page.open(service.url)
     page.wait_for("#chosen", "wine")
@@ -58,14 +69,18 @@ def test_updates_arrive(page: Page, service: PageService) -> None:
     page.freeze_clock()
     at_ms = now_ms()
     before = [stats("wine", name, version, served, 60_000) for name, version, served in KNOWN]
-    service.answers["/api/stats"] = {"at_ms": at_ms, "stats": before}
+    service.answers["/api/stats"] = all_stats(*before) | {"at_ms": at_ms}
     page.open(f"{service.url}#type=wine")
     lately = {"updated_ms": at_ms - 2001}
-    service.push("stats", stats("wine", "forest", "2", 51_234) | lately)
-    service.push("stats", rejections("wine", {"MALFORMED": 75, "MISSING_FEATURE": 30}) | lately)
+    forest = stats("wine", "forest", "2", 51_234) | lately
+    rejected = rejections("wine", {"MALFORMED": 75, "MISSING_FEATURE": 30}) | lately
+    service.push("stats", forest)
+    service.push("stats", rejected)
+    service.push("totals", totals(before[0], forest, rejected))
     wait_until(lambda: page.figure("Served in all") == "71,234", LIMIT_S)
     wait_until(lambda: page.figure("Served per second") == "1,000", LIMIT_S)
     wait_until(lambda: page.figure("Rejected per second") == "10", LIMIT_S)
+    assert page.figure("Rejected in all") == "105"
     assert page.figure("Latency p99") == "42 ms"
     assert "14 and p99 42 ms" in page.attribute("#latency-chart", "aria-label")
     page.run("document.querySelector('#minutes').closest('details').open = true")
@@ -119,15 +134,32 @@ def test_it_is_said_what_a_figure_is_of(page: Page, service: PageService) -> Non
     assert found["Served in all"] == found["Rejected in all"] == "since the job began"
 
 
-def test_versions_that_were_added_up_are_not_counted_twice(page: Page, service: PageService) -> None:
+def test_versions_that_were_added_up_are_forgotten(page: Page, service: PageService) -> None:
     page.open(f"{service.url}#type=wine")
-    wait_until(lambda: page.figure("Served in all") == "70,000", LIMIT_S)
+    page.wait_for("#scores-words", "Previous: tree 1")
     forgotten = stats("wine", "tree", "1", 20_000)
     service.push("stats", stats("wine", "(earlier versions)", "part 0", 20_000))
-    service.push("gone", {name: forgotten[name] for name in ("data_type", "name", "model_version", "model_sha256")})
-    page.wait_for("#scores-words", "Previous: none")
+    gone = {name: forgotten[name] for name in ("data_type", "name", "model_version", "model_sha256")}
+
+    def previous_is_gone() -> bool:
+        service.push("gone", gone)  # again, if an answer of before comes only now
+        return "Previous: none" in page.text("#scores-words")
+
+    wait_until(previous_is_gone, LIMIT_S)
     assert page.figure("Served in all") == "70,000"
     assert "forest 2" in page.text("#scores-words")
+
+
+def test_versions_of_long_ago_are_asked_for_with_their_data_type(page: Page, service: PageService) -> None:
+    tree, forest, *others = service.answers["/api/stats"]["stats"]
+    service.answers["/api/stats?data_type=wine"] = all_stats(tree, forest)
+    service.answers["/api/stats"]["stats"] = [forest, *others]
+    page.open(service.url)
+    wait_until(lambda: page.figure("Served in all") == "79,000", LIMIT_S, lambda: page.text("#figures"))
+    page.run("location.hash = '#type=wine'")
+    page.wait_for("#versions", "20,000")
+    page.wait_for("#scores-words", "Previous: tree 1")
+    assert page.figure("Served in all") == "70,000"
 
 
 def test_of_a_change_only_its_data_type_is_asked_for(page: Page, service: PageService) -> None:
@@ -143,9 +175,14 @@ def test_of_a_change_only_its_data_type_is_asked_for(page: Page, service: PageSe
 
 def test_an_older_update_does_not_replace_a_newer_one(page: Page, service: PageService) -> None:
     page.open(f"{service.url}#type=wine")
-    service.push("stats", stats("wine", "forest", "2", 40_000, age_ms=30_000))
-    service.push("stats", stats("wine", "tree", "1", 20_001))
+    older, newer = stats("wine", "forest", "2", 40_000, age_ms=30_000), stats("wine", "tree", "1", 20_001)
+    for each in (older, newer):
+        service.push("stats", each)
+    for served, of in ((60_001, older), (70_001, newer), (60_001, older)):
+        service.push("totals", totals(of) | {"served": served})
+    page.wait_for("#versions", "20,001")
     wait_until(lambda: page.figure("Served in all") == "70,001", LIMIT_S)
+    assert "50,000" in page.text("#versions")
 
 
 def test_a_swap_is_marked_and_announced(page: Page, service: PageService) -> None:
@@ -191,7 +228,7 @@ def test_drift_is_marked_in_words(page: Page, service: PageService) -> None:
 
 
 def test_hostile_text_is_shown_and_does_nothing(page: Page, service: PageService) -> None:
-    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats(HOSTILE, HOSTILE, HOSTILE, 5)]}
+    service.answers["/api/stats"] = all_stats(stats(HOSTILE, HOSTILE, HOSTILE, 5))
     service.answers["/api/models"] = {"data_types": [model(HOSTILE, (HOSTILE, HOSTILE))]}
     page.open(service.url)
     record = sample(HOSTILE, HOSTILE, HOSTILE.encode(), 5, data_type=HOSTILE, topic=HOSTILE)
@@ -234,11 +271,11 @@ def test_connects_again_and_loads_what_it_missed(page: Page, service: PageServic
     page.wait_for("#freshness", "as of")
     page.wait_for("#freshness", "12 messages are still to be read")
     assert page.text("#serving"), "what was known stays"
-    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats("wine", "forest", "2", 77_000)]}
+    service.answers["/api/stats"] = all_stats(stats("wine", "forest", "2", 77_000))
     service.problem = ""
     page.wait_for("#state", "Live")
     wait_until(lambda: page.figure("Served in all") == "77,000", LIMIT_S)
-    service.push("stats", stats("wine", "forest", "2", 78_000))
+    service.push("totals", totals(stats("wine", "forest", "2", 78_000)))
     wait_until(lambda: page.figure("Served in all") == "78,000", LIMIT_S)
 
 
@@ -254,7 +291,7 @@ def test_a_service_that_does_not_hear_the_broker_is_stale(page: Page, service: P
 
 def test_thousands_of_data_types(page: Page, service: PageService) -> None:
     names = [f"type-{number:04}" for number in range(3000)]
-    service.answers["/api/stats"] = {"at_ms": now_ms(), "stats": [stats(name, "glm", "1", 10) for name in names]}
+    service.answers["/api/stats"] = all_stats(*(stats(name, "glm", "1", 10) for name in names))
     service.answers["/api/models"] = {"data_types": [model(name, ("glm", "1"), instances=1) for name in names]}
     page.open(service.url)
     page.wait_for("#list-count", "100 of 3,000 shown")

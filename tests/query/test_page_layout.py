@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.query.page_answers import answers, event, model, sample, stats
+from tests.query.page_answers import all_stats, answers, event, model, sample, stats
 from tests.query.page_browser import LIMIT_S, Page
 from tests.query.page_service import PageService
 from tests.waiting import wait_until
@@ -42,7 +42,7 @@ return Math.min(...texts.map(contrast));
 @pytest.fixture
 def service() -> Iterator[PageService]:
     given = answers()
-    given["/api/stats"]["stats"] += [stats(LONG, LONG, LONG, 10)]
+    given["/api/stats"] = all_stats(*given["/api/stats"]["stats"], stats(LONG, LONG, LONG, 10))
     given["/api/models"]["data_types"] += [model(LONG, (LONG, LONG))]
     given["/api/events"]["events"] += [event("LOAD_FAILED", LONG, LONG, LONG, 1, detail=LONG)]
     given["/api/rejected"]["sample"] += [sample("MALFORMED", LONG, LONG.encode(), 9, data_type=LONG)]

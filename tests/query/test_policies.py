@@ -91,7 +91,7 @@ def test_answers() -> None:
 def test_the_stream_begins_with_them() -> None:
     chunk = service_of().snapshot().decode()
     events = [part.split("\n") for part in chunk.strip().split("\n\n")]
-    assert [name for name, _ in events] == ["event: stats"] * 3 + ["event: policy"]
+    assert [name for name, _ in events] == ["event: stats"] * 3 + ["event: totals", "event: policy"]
     assert orjson.loads(events[-1][1].removeprefix("data: "))["decided"] == 100
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import orjson
 import pytest
 from google.protobuf.message import DecodeError
 
+from modelserving.query import data_type_stats
 from modelserving.query.stats_view import StatsView
 from modelserving.wire.stats_pb2 import ServingStats
 from tests.query.cases import NOW_MS, stats, stats_message
@@ -148,6 +150,82 @@ def test_rejections_are_those_of_the_latest_messages() -> None:
     assert (view.rejected("wine"), view.rejected("beer"), view.rejected("tea")) == ({"B": 3}, {"C": 1}, {})
     view.apply(stats_message(stats()).key, None)
     assert view.rejected() == {"C": 1}
+
+
+def lately(view: StatsView, *serving: str) -> list[str]:
+    """The versions that are told at first, while these serve."""
+    found = view.lately(lambda _: [("tree", version, f"sha-tree-{version}") for version in serving])
+    return sorted(orjson.loads(encoded)["model_version"] for encoded in found)
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more versions of a data type count as told of lately."""
+    monkeypatch.setattr(data_type_stats, "MOST_LATELY", 2)
+
+
+@pytest.mark.usefixtures("two")
+@pytest.mark.parametrize("order", list(permutations("123")))
+def test_the_versions_told_of_last_however_partitions_are_read(order: tuple[str, ...]) -> None:
+    view = view_of(*(stats(version=version, updated_ms=NOW_MS + int(version)) for version in order))
+    assert lately(view) == ["2", "3"]
+    assert lately(view, "1", "2") == ["1", "2", "3"]
+    assert lately(view, "9") == ["2", "3"], "nothing was told of it yet"
+
+
+@pytest.mark.usefixtures("two")
+def test_a_version_that_serves_again_is_told_and_one_that_is_gone_is_not() -> None:
+    view = view_of(*(stats(version=version, updated_ms=NOW_MS + int(version)) for version in "1234"))
+    message = stats_message(stats(version="1", updated_ms=NOW_MS + 9))
+    view.apply(message.key, message.value)
+    assert lately(view) == ["1", "4"]
+    view.apply(message.key, None)
+    assert lately(view, "1") == ["4"]
+    view.apply(stats_message(stats(version="2")).key, None)
+    assert lately(view) == ["4"]
+
+
+@pytest.mark.usefixtures("two")
+def test_each_data_type_has_its_own() -> None:
+    view = view_of(*(stats(version=f"{kind} {number}", data_type=kind) for kind in ("ale", "wine") for number in "12"))
+    assert lately(view) == ["ale 1", "ale 2", "wine 1", "wine 2"]
+
+
+def totals(encoded: list[bytes]) -> list[tuple[str, int, int, dict[str, int]]]:
+    found = [orjson.loads(each) for each in encoded]
+    return [(each["data_type"], each["served"], each["errors"], each["rejected"]) for each in found]
+
+
+def test_totals_are_over_all_messages_as_they_are_now() -> None:
+    view = view_of(
+        stats(served=3, errors=1, rejected={"MODEL_FAILED": 1}),
+        stats(version="2", served=4),
+        stats(version="2", served=6),
+        ServingStats(data_type="wine", rejected={"MALFORMED": 2}),
+        stats(data_type="beer", served=1),
+    )
+    wine = ("wine", 9, 1, {"MALFORMED": 2, "MODEL_FAILED": 1})
+    assert totals(view.totals()) == [("beer", 1, 0, {}), wine]
+    assert totals([view.totals_of("wine"), view.totals_of("tea")]) == [wine, ("tea", 0, 0, {})]
+    view.apply(stats_message(stats()).key, None)
+    assert totals(view.totals())[1:] == [("wine", 6, 0, {"MALFORMED": 2})]
+
+
+def test_changed_totals_are_told_once() -> None:
+    view = view_of(stats(served=3), stats(data_type="beer", served=1))
+    assert totals(view.changed()) == [("beer", 1, 0, {}), ("wine", 3, 0, {})]
+    assert view.changed() == []
+    older = stats_message(stats(served=2, updated_ms=NOW_MS - 1))
+    view.apply(older.key, older.value)
+    assert view.changed() == [], "it was no news"
+    view.apply(older.key, None)
+    assert totals(view.changed()) == [("wine", 0, 0, {})]
+    assert totals(view.totals()) == [("beer", 1, 0, {})]
+
+
+def test_totals_beyond_64_bits_can_still_be_shown() -> None:
+    view = view_of(stats(served=2**62), stats(version="2", served=2**62))
+    assert totals(view.totals()) == [("wine", 2**63 - 1, 0, {})]
 
 
 def test_older_totals_do_not_win() -> None:

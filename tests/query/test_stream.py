@@ -95,7 +95,7 @@ def listening(
     return asyncio.run(run())
 
 
-def test_first_all_statistics_then_what_changes() -> None:
+def test_first_what_is_then_what_changes() -> None:
     service = service_of([stats_message(stats()), stats_message(stats(version="2", since=NOW_MS + 1))])
 
     async def work(client: Client, _: asyncio.Task[None]) -> None:
@@ -114,10 +114,11 @@ def test_first_all_statistics_then_what_changes() -> None:
     assert client.sent[0]["status"] == 200
     assert (b"content-type", b"text/event-stream; charset=utf-8") in client.sent[0]["headers"]
     events = told(client.text)
-    assert [name for name, _ in events] == ["stats", "stats", "stats", "model", "rejected"]
+    assert [name for name, _ in events] == ["stats", "stats", "totals", "stats", "totals", "model", "rejected"]
     assert [data["served"] for name, data in events if name == "stats"] == [3, 3, 9]
-    assert events[3][1]["kind"] == "SERVING"
-    assert events[4][1]["reason"] == "MALFORMED"
+    assert [data["served"] for name, data in events if name == "totals"] == [6, 12]
+    assert events[5][1]["kind"] == "SERVING"
+    assert events[6][1]["reason"] == "MALFORMED"
 
 
 def test_nothing_new_is_still_a_sign_of_life() -> None:
@@ -185,7 +186,9 @@ def test_nothing_is_told_before_the_view_is_whole() -> None:
         await client.until(lambda: "stats" in client.text)
         client.gone.set()
 
-    assert [data["model_version"] for _, data in told(listening(service, work).text)] == ["2"]
+    events = told(listening(service, work).text)
+    assert [data["model_version"] for name, data in events if name == "stats"] == ["2"]
+    assert [data["served"] for name, data in events if name == "totals"] == [6]
 
 
 def test_of_rejections_a_few_a_second_are_told() -> None:
@@ -222,10 +225,14 @@ def test_a_client_that_comes_again_misses_nothing_and_gets_nothing_twice() -> No
     first = last_id_of(heard(service, "id: "))
     service.take_in([stats_message(stats(served=9)), event_message(event(EventKind.SERVING))])
     missed = heard(service, "SERVING", first)
-    assert [(name, data.get("served")) for name, data in told(missed.text)] == [("stats", 9), ("model", None)]
+    assert [(name, data.get("served")) for name, data in told(missed.text)] == [
+        ("stats", 9),
+        ("totals", 9),
+        ("model", None),
+    ]
     service.take_in([event_message(event(EventKind.REPLACED), 1)])
     assert [data["kind"] for _, data in told(heard(service, "REPLACED", last_id_of(missed)).text)] == ["REPLACED"]
-    assert [data["kind"] for _, data in told(heard(service, "REPLACED", first).text)[1:]] == ["SERVING", "REPLACED"]
+    assert [data["kind"] for _, data in told(heard(service, "REPLACED", first).text)[2:]] == ["SERVING", "REPLACED"]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +242,7 @@ def test_who_has_an_id_that_nobody_gave_is_told_to_reload(last_id: str) -> None:
     service = service_of([stats_message(stats())])
     run = last_id_of(heard(service, "id: ")).rpartition("-")[0]
     events = told(heard(service, "id: ", last_id.replace("{run}", run)).text)
-    assert [name for name, _ in events] == ["reload", "stats"]
+    assert [name for name, _ in events] == ["reload", "stats", "totals"]
 
 
 def test_who_was_away_for_too_long_is_told_to_reload(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,15 +263,15 @@ def test_who_comes_again_after_all_was_read_anew_is_told_to_reload() -> None:
     service.view.clear()
     service.hub.begin_anew()
     service.take_in([stats_message(stats())])
-    assert [name for name, _ in told(heard(service, "id: ", first).text)] == ["reload", "stats"]
+    assert [name for name, _ in told(heard(service, "id: ", first).text)] == ["reload", "stats", "totals"]
 
 
 def test_versions_that_are_forgotten_are_told() -> None:
     service = service_of([stats_message(stats())])
     first = last_id_of(heard(service, "id: "))
     service.take_in([Message(TOPICS.serving_stats, None, stats_message(stats()).key)])
-    ((name, data),) = told(heard(service, "gone", first).text)
-    assert name == "gone"
+    (_, totals), (name, data) = told(heard(service, "gone", first).text)
+    assert (totals["data_type"], totals["served"], name) == ("wine", 0, "gone")
     assert data == {"data_type": "wine", "name": "tree", "model_version": "1", "model_sha256": "sha-tree-1"}
 
 

@@ -89,6 +89,7 @@ function loadChosen() {
   if (dataType === null) return;
   const name = encodeURIComponent(dataType);
   const ofType = `&data_type=${name}`;
+  reload(`api/stats?data_type=${name}`, (answer) => answer.stats.forEach((each) => view.takeStats(each)));
   reload(EVENTS + ofType, (answer) => view.takeEventsOf(dataType, answer));
   reload(REJECTED + ofType, (answer) => view.takeRejectedOf(dataType, answer));
   reload(`api/history/${name}`, ({ versions, decisions }) => {
@@ -102,6 +103,7 @@ function received(name, data) {
     view.takeStats(data);
     history.served.add(data.data_type, statsKey(data), [pointOf(data)]);
   }
+  if (name === "totals") view.takeTotals(data);
   if (name === "policy") {
     view.policies.take(data);
     history.decided.add(data.data_type, "", [pointOfPolicy(data)]);

@@ -16,10 +16,10 @@ export const OF_ALL = "since the job began";
 
 /** Of one data type. */
 export function showFigures(view, history, dataType, now) {
-  const stats = view.statsOf(dataType);
+  const { served, errors } = view.totalsOf(dataType);
   const latest = history.served.latest(dataType, now);
   const { current } = view.currentAndPrevious(dataType);
-  const lastServed = Math.max(0, ...stats.map((each) => each.last_served_ms));
+  const lastServed = Math.max(0, ...view.statsOf(dataType).map((each) => each.last_served_ms));
   fillFigures(byId("figures"), [
     ["Served per second", rate(latest?.served), LATELY],
     ["Rejected per second", rate(latest?.rejected), LATELY],
@@ -27,8 +27,8 @@ export function showFigures(view, history, dataType, now) {
     ["Latency p99", milliseconds(latest?.p99), LATELY],
     ["Score time p50", quantile(current?.score_time_us, "p50", "µs"), OF_VERSION],
     ["Score time p99", quantile(current?.score_time_us, "p99", "µs"), OF_VERSION],
-    ["Served in all", count(total(stats.map((each) => each.served))), OF_ALL],
-    ["Errors of models", count(total(stats.map((each) => each.errors))), OF_ALL],
+    ["Served in all", count(served), OF_ALL],
+    ["Errors of models", count(errors), OF_ALL],
     ["Rejected in all", count(total([...view.rejectedByReason([dataType]).values()])), OF_ALL],
     ["Last score", ago(lastServed, now)],
   ]);
@@ -46,8 +46,7 @@ export function showTotals(view, history, now) {
   const names = view.dataTypes();
   const latest = names.map((each) => latestOf(view, history, each, now)).filter((each) => each !== null);
   // Where a policy decides, each record has several answers of models.
-  const ofVersions = (name) => total(view.statsOf(name).map((each) => each.served));
-  const served = names.map((name) => view.policies.of(name)?.decided ?? ofVersions(name));
+  const served = names.map((name) => view.policies.of(name)?.decided ?? view.totalsOf(name).served);
   fillFigures(byId("figures"), [
     ["Data types", count(names.length)],
     ["With drift", count(names.filter((each) => view.drifted(each)).length)],

@@ -16,9 +16,14 @@ export const statsKey = (stats) => versionKey(stats.name, stats.model_version, s
 const eventKey = (event) => `${event.event_partition}@${event.event_offset}`;
 const sampleKey = (each) => [each.topic, each.partition, each.offset, each.rejected_at_ms].join("\n");
 
+const NOTHING = { served: 0, errors: 0, rejected: {} };
+
 export class View {
-  /** By data type and version. @type {Map<string, Map<string, object>>} */
+  /** By data type and version: of those that serve or served last, and of all of the data type that was chosen.
+   * @type {Map<string, Map<string, object>>} */
   stats = new Map();
+  /** By data type, over all versions. @type {Map<string, {served: number, errors: number, rejected: object}>} */
+  totals = new Map();
   /** By data type. @type {Map<string, {serving: object[], versions: object[]}>} */
   models = new Map();
   policies = new Policies();
@@ -30,10 +35,10 @@ export class View {
   #told = new WeakSet();
 
   dataTypes() {
-    return [...new Set([...this.stats.keys(), ...this.models.keys(), ...this.policies.dataTypes()])];
+    return [...new Set([...this.totals.keys(), ...this.models.keys(), ...this.policies.dataTypes()])];
   }
 
-  /** Of every version that served a data type; those without a name are of records that no model was asked about. */
+  /** Those without a name are of records that no model was asked about. */
   statsOf(dataType) {
     return [...(this.stats.get(dataType)?.values() ?? [])];
   }
@@ -52,6 +57,8 @@ export class View {
       }
       if (versions.size === 0) this.stats.delete(dataType);
     }
+    const names = new Set(stats.totals.map((each) => each.data_type));
+    for (const [name, each] of this.totals) if (!names.has(name) && !this.#told.has(each)) this.totals.delete(name);
     this.policies.takeAll(policies);
     this.takeModels(models);
     this.events = this.events.filter((each) => this.#told.has(each));
@@ -59,6 +66,7 @@ export class View {
     this.rejected.sample = this.rejected.sample.filter((each) => this.#told.has(each));
     this.takeRejected(rejected);
     stats.stats.forEach((each) => this.takeStats(each));
+    stats.totals.forEach((each) => this.takeTotals(each));
   }
 
   takeStats(stats) {
@@ -68,6 +76,16 @@ export class View {
     const known = versions.get(statsKey(stats));
     if (known && known.updated_ms >= stats.updated_ms) return; // loaded and streamed overlap
     versions.set(statsKey(stats), stats);
+  }
+
+  takeTotals(totals) {
+    this.#told.add(totals);
+    if (this.totals.get(totals.data_type)?.updated_ms > totals.updated_ms) return;
+    this.totals.set(totals.data_type, totals);
+  }
+
+  totalsOf(dataType) {
+    return this.totals.get(dataType) ?? NOTHING;
   }
 
   takeModels(answer) {
@@ -160,8 +178,8 @@ export class View {
   /** Records of these data types that were turned away, by reason. */
   rejectedByReason(dataTypes) {
     const reasons = new Map();
-    for (const stats of dataTypes.flatMap((each) => this.statsOf(each))) {
-      for (const [reason, number] of Object.entries(stats.rejected)) {
+    for (const dataType of dataTypes) {
+      for (const [reason, number] of Object.entries(this.totalsOf(dataType).rejected)) {
         reasons.set(reason, (reasons.get(reason) ?? 0) + number);
       }
     }
