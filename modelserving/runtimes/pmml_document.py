@@ -20,6 +20,7 @@ MAX_DEPTH = 200
 
 _PIECE_BYTES = 8 * 1024
 _NOT_MODELS = frozenset({"Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary"})
+_COLUMNS = {"FieldColumnPair": ("column",), "MapValues": ("outputColumn",)}
 _ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)')
 
 
@@ -165,6 +166,9 @@ def _tree(data: bytes) -> ET.Element:
         element.tag = element.tag.rpartition("}")[2]
         for attribute in [name for name in element.keys() if name[0] == "{"]:  # noqa: SIM118 - no copy of them is made
             del element.attrib[attribute]
+        for attribute in _COLUMNS.get(element.tag, ()):
+            # a column of a table is named as its elements are, with a prefix where they have one
+            element.set(attribute, element.get(attribute, "").rpartition(":")[2])
     level = [root]
     depth = 0
     while level:

@@ -26,6 +26,7 @@ _NAMING = (
     ("PPCell", "predictorName", None, ("value",)),
     ("BayesInput", "fieldName", "PairCounts", ("value",)),
     ("NormContinuous", "field", "LinearNorm", ("orig",)),
+    ("Discretize", "field", "DiscretizeBin/Interval", ("leftMargin", "rightMargin")),
     ("UnivariateStats", "field", "NumericInfo", ("minimum", "maximum")),
 )
 """Elements, their attribute that names a field, and the attributes (own, or a child's) with values of the field."""
@@ -40,7 +41,7 @@ def domains(document: PmmlDocument, bound: tuple[BoundField, ...]) -> Mapping[st
 
 
 def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
-    """Fields, and values that predicates, predictors, normalisations, clusters and statistics name for them."""
+    """Fields, and values that predicates, predictors, expressions, clusters and statistics name for them."""
     for tag, naming, child, attributes in _NAMING:
         for element in root.iter(tag):
             field = element.get(naming, "")
@@ -57,6 +58,20 @@ def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
     for predicate in root.iter("SimpleSetPredicate"):
         for array in predicate.iterfind("Array"):
             yield from ((predicate.get("field", ""), item) for item in array_items(array))
+    yield from _mapped(root)
+    for call in root.iter("Apply"):
+        # as a rule, the function compares them
+        constants = [each.text or "" for each in call.findall("Constant")]
+        for reference in call.findall("FieldRef"):
+            yield from ((reference.get("field", ""), text) for text in constants)
+
+
+def _mapped(root: ET.Element) -> Iterator[tuple[str, str]]:
+    """Fields, and values that tables list for them."""
+    for table in root.iter("MapValues"):
+        cells = [cell for row in table.iterfind("InlineTable/row") for cell in row]
+        for pair in table.findall("FieldColumnPair"):
+            yield from ((pair.get("field", ""), cell.text or "") for cell in cells if cell.tag == pair.get("column"))
 
 
 def _domain(field: InputField, named: set[str]) -> Domain:

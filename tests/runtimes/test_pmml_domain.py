@@ -140,6 +140,44 @@ def test_the_range_of_a_neural_networks_input_and_statistics() -> None:
     assert found == Domain(numbers=(4.0, 8.0, 9.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.5))
 
 
+@pytest.mark.parametrize(
+    ("expression", "numbers", "categories"),
+    [
+        pytest.param(
+            '<Discretize field="age"><DiscretizeBin binValue="x"><Interval closure="openClosed" leftMargin="2" '
+            'rightMargin="4"/></DiscretizeBin></Discretize>',
+            (1.0, 2.0, 3.0, 4.0, 4.5),
+            (),
+            id="bins",
+        ),
+        pytest.param(
+            '<MapValues outputColumn="t:out"><FieldColumnPair field="age" column="t:a"/>'
+            '<FieldColumnPair field="colour" column="t:c"/><InlineTable xmlns:t="urn:table">'
+            "<row><t:a>2</t:a><t:c>mauve</t:c><t:out>7</t:out></row><row><t:a>4</t:a><t:c>x</t:c><t:out>8</t:out></row>"
+            "</InlineTable></MapValues>",
+            (1.0, 2.0, 3.0, 4.0, 4.5),
+            ("mauve", "x"),
+            id="rows of a table",
+        ),
+        pytest.param(
+            '<Apply function="if"><Apply function="isIn"><FieldRef field="colour"/><Constant>mauve</Constant>'
+            '<Constant>x</Constant></Apply><Apply function="+"><FieldRef field="age"/><Constant>4</Constant></Apply>'
+            '<Apply function="*"><Constant>2</Constant><FieldRef field="age"/></Apply></Apply>',
+            (1.0, 2.0, 3.0, 4.0, 4.5),
+            ("mauve", "x"),
+            id="constants beside a field",
+        ),
+    ],
+)
+def test_what_expressions_name(expression: str, numbers: tuple[float, ...], categories: tuple[str, ...]) -> None:
+    derived = f'<DerivedField name="d" optype="continuous" dataType="double">{expression}</DerivedField>'
+    model = f'<NeuralNetwork functionName="regression">{schema("amount", "age", "colour")}<LocalTransformations>'
+    colour = '<DataField name="colour" optype="categorical" dataType="string"/>'
+    data = document(f"{model}{derived}</LocalTransformations></NeuralNetwork>", AGE, colour, AMOUNT)
+    assert domain(data, "age") == Domain(numbers=numbers)
+    assert domain(data, "colour") == Domain(categories=categories)
+
+
 def test_outliers_bounds() -> None:
     data = document(linear('age" outliers="asExtremeValues" lowValue="2" highValue="4'), AGE, AMOUNT)
     assert domain(data, "age") == Domain(numbers=(1.0, 2.0, 3.0, 4.0, 4.5))

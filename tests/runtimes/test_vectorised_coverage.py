@@ -124,9 +124,9 @@ def derived(expression: str, data_type: str = "double") -> bytes:
         pytest.param(derived("<Aggregate/>"), "Aggregate", id="expression"),
         pytest.param(derived('<FieldRef field="age"/>', "integer"), "integer", id="conversion"),
         pytest.param(
-            derived('<Apply function="+" defaultValue="1"><FieldRef field="age"/><FieldRef field="age"/></Apply>'),
-            "defaultValue",
-            id="default of a function",
+            derived('<Apply function="+" defaultValue="none"><FieldRef field="age"/><FieldRef field="age"/></Apply>'),
+            "defaultValue='none'",
+            id="default of a function of another type",
         ),
         pytest.param(
             sample(

@@ -20,6 +20,21 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of n categories, with each different one kept once."""
+
+    values: NDArray[np.object_]
+    """(m,) strings."""
+    rows: NDArray[np.signedinteger[Any]]
+    """(n,) which of them each row has; a missing value's means nothing."""
+
+    def each(self) -> NDArray[np.object_]:
+        """(n,) the text of each row."""
+        texts: NDArray[np.object_] = self.values[self.rows]
+        return texts
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """The values of one field."""
 
@@ -27,6 +42,8 @@ class Column:
     """(n,) float64, or int32 codes of categories; a missing value's element means nothing."""
     missing: Mask | None = None
     """(n,) which are missing; None where none is."""
+    texts: Texts | None = None
+    """Of categories: their texts, where some are `UNKNOWN` so that codes do not tell."""
 
     def numbers(self) -> Numbers:
         """(n,) the numbers, NaN for a missing one."""
@@ -70,21 +87,30 @@ class Field:
         return found
 
     def number(self, text: str) -> float:
-        """A constant that the field is compared with, as its type has it: a float field's is rounded to 32 bits.
+        """A constant that the field is compared with, as its type has it.
 
         Raises:
             NotCovered: not a number.
         """
-        try:
-            value = float(text)
-        except ValueError as error:
-            raise NotCovered(f"value {text!r} for field {self.name!r} of type {self.data_type}") from error
-        if math.isnan(value):
-            raise NotCovered(f"value {text!r} for field {self.name!r}")
-        if self.data_type != "float":
-            return value
-        with np.errstate(over="ignore"):
-            return float(np.float32(value))
+        return typed_number(text, self.data_type, f"field {self.name!r}")
+
+
+def typed_number(text: str, data_type: str, what: str) -> float:
+    """A constant as its type has it: a float is rounded to 32 bits.
+
+    Raises:
+        NotCovered: not a number.
+    """
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise NotCovered(f"value {text!r} for {what} of type {data_type}") from error
+    if math.isnan(value):
+        raise NotCovered(f"value {text!r} for {what}")
+    if data_type != "float":
+        return value
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 class Vocabulary:
@@ -104,6 +130,10 @@ class Vocabulary:
         """The category's code, `UNKNOWN` if it was never added."""
         return self._codes.get(category, UNKNOWN)
 
+    def words(self) -> NDArray[np.object_]:
+        """(m + 1,) the categories by code; the last, which is `UNKNOWN`'s as Python counts, is empty."""
+        return np.array([*self._codes, ""], dtype=object)
+
 
 class Scope:
     """The fields visible to a model: its own, and those of the models around it."""
@@ -111,7 +141,7 @@ class Scope:
     def __init__(self, vocabulary: Vocabulary, outer: Scope | None = None) -> None:
         self.vocabulary = vocabulary
         self._outer = outer
-        self._fields: dict[str, Field] = {}
+        self._fields: dict[str, Field | NotCovered] = {}
         self._made: list[int] = [0] if outer is None else outer._made
 
     def inner(self) -> Scope:
@@ -129,13 +159,19 @@ class Scope:
         self._fields[name] = made
         return made
 
+    def refuse(self, name: str, construct: str) -> None:
+        """Have whoever reads the field refused, because of how it is made; a field that nobody reads does no harm."""
+        self._fields[name] = NotCovered(construct)
+
     def resolve(self, name: str) -> Field:
         """The field of that name.
 
         Raises:
-            NotCovered: there is none.
+            NotCovered: there is none, or it is made in a way that is not covered.
         """
         found = self._fields.get(name)
+        if isinstance(found, NotCovered):
+            raise NotCovered(found.construct)
         if found is not None:
             return found
         if self._outer is None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from modelserving.runtimes.pmml_document import PmmlDocument
 from modelserving.runtimes.pmml_fields import BoundField, Treated, failures, treated
 from modelserving.runtimes.vectorised.answers import Answer
-from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Field, Frame, Scope, Vocabulary
+from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Field, Frame, Scope, Texts, Vocabulary
 from modelserving.runtimes.vectorised.coverage import NotCovered
 from modelserving.runtimes.vectorised.expressions import define
 from modelserving.runtimes.vectorised.models import Head, compile_model
@@ -76,7 +76,8 @@ class CompiledDocument:
             dtype=np.int32,
         )
         every = Treated(own.values, own.missing[rows], own.failed[rows])
-        return Column(codes[rows], every.missing if every.missing.any() else None), every
+        texts = Texts(np.where(own.missing, "", own.values), rows)
+        return Column(codes[rows], every.missing if every.missing.any() else None, texts), every
 
 
 def _input(bound: BoundField, scope: Scope) -> Field:

@@ -22,6 +22,7 @@ from modelserving.runtimes.vectorised.regression import regression
 from modelserving.runtimes.vectorised.scorecard import scorecard
 from modelserving.runtimes.vectorised.support_vectors import support_vectors
 from modelserving.runtimes.vectorised.tree_models import Trees
+from modelserving.runtimes.vectorised.typed import Expression, converted
 
 Compiler = Callable[[ET.Element, Scope, Target], Callable[[Frame], Answer]]
 
@@ -111,11 +112,7 @@ def compile_model(element: ET.Element, outer: Scope, head: Head) -> tuple[Model,
 
 
 def local_scope(element: ET.Element, outer: Scope) -> Scope:
-    """The scope within a model, with its derived fields.
-
-    Raises:
-        NotCovered: a nested mining schema that changes values.
-    """
+    """The scope within a model, with its derived fields."""
     scope = outer.inner()
     transformations = element.find("LocalTransformations")
     if transformations is not None:
@@ -139,48 +136,40 @@ def refuse_rules(element: ET.Element) -> None:
 def define_outputs(element: ET.Element, model: Model, own: Scope, target: Target, visible: Scope) -> None:
     """Make the output fields of a segment's model visible to later segments.
 
-    https://dmg.org/pmml/v4-4-1/Output.html. A feature that is not covered stays undefined, so that only a model that
-    reads it is refused.
+    https://dmg.org/pmml/v4-4-1/Output.html. One that is not covered has only those refused that read it.
     """
     scope = own.inner()
     for field in element.iterfind("Output/OutputField"):
-        name, feature = field.get("name", ""), field.get("feature", "predictedValue")
-        made: tuple[str, Callable[[Frame], Column]] | None = None
-        named = feature in ("entityId", "clusterId") and element.get("functionName") == "clustering"
-        if feature == "predictedValue" or named:
-            made = _predicted(model, target, visible)
-        elif feature in ("affinity", "entityAffinity", "clusterAffinity") and element.tag == "ClusteringModel":
-            made = "double", _affinity(model, field.get("value"), target)
-        elif feature == "probability" and field.get("value") in target.classes:
-            made = "double", _probability(model, target.classes.index(field.get("value", "")))
-        elif feature == "transformedValue" and len(field) == 1:
-            compiled = expression(field[0], scope)
-            made = compiled.data_type, compiled.column
-        if made is not None:
-            data_type, column = _typed(field, *made)
+        name = field.get("name", "")
+        try:
+            made = _output(field, element, model, scope, target)
+        except NotCovered as error:
             for each in (scope, visible):
-                each.define(name, data_type, column)
+                each.refuse(name, error.construct)
+        else:
+            for each in (scope, visible):
+                each.define(name, made.data_type, made.column)
 
 
-def _typed(
-    field: ET.Element, data_type: str, column: Callable[[Frame], Column]
-) -> tuple[str, Callable[[Frame], Column]]:
-    wanted = field.get("dataType", data_type)
-    if wanted == data_type or (wanted == "double" and data_type in ("float", "integer")):
-        return wanted, column
-    if wanted == "float" and data_type == "double":
+def _output(field: ET.Element, element: ET.Element, model: Model, scope: Scope, target: Target) -> Expression:
+    feature = field.get("feature", "predictedValue")
+    named = feature in ("entityId", "clusterId") and element.get("functionName") == "clustering"
+    if feature == "predictedValue" or named:
+        made = _predicted(model, target, scope)
+    elif feature in ("affinity", "entityAffinity", "clusterAffinity") and element.tag == "ClusteringModel":
+        made = Expression("double", _affinity(model, field.get("value"), target))
+    elif feature == "probability" and field.get("value") in target.classes:
+        made = Expression("double", _probability(model, target.classes.index(field.get("value", ""))))
+    elif feature == "transformedValue" and len(field) == 1:
+        made = expression(field[0], scope)
+    else:
+        raise NotCovered(f"OutputField with feature={feature!r}")
+    return converted(made, field.get("dataType", made.data_type), scope, f"OutputField {field.get('name')!r}")
 
-        def single(frame: Frame) -> Column:
-            given = column(frame)
-            return Column(given.values.astype(np.float32).astype(np.float64), given.missing)
 
-        return wanted, single
-    raise NotCovered(f"OutputField of type {wanted} from a value of type {data_type}")
-
-
-def _predicted(model: Model, target: Target, scope: Scope) -> tuple[str, Callable[[Frame], Column]]:
+def _predicted(model: Model, target: Target, scope: Scope) -> Expression:
     if not target.classes:
-        return "double", lambda frame: _number(model.answer(frame).numbers)
+        return Expression("double", lambda frame: _number(model.answer(frame).numbers))
     codes = np.array([*(scope.vocabulary.add(name) for name in target.classes), UNKNOWN], dtype=np.int32)
 
     def label(frame: Frame) -> Column:
@@ -189,7 +178,7 @@ def _predicted(model: Model, target: Target, scope: Scope) -> tuple[str, Callabl
             raise TypeError("a classification without labels")
         return Column(codes[labels], labels < 0)
 
-    return "string", label
+    return Expression("string", label, texts=target.classes)
 
 
 def _probability(model: Model, index: int) -> Callable[[Frame], Column]:

@@ -10,9 +10,10 @@ import numpy as np
 from modelserving.runtimes.vectorised.answers import Answer, Target
 from modelserving.runtimes.vectorised.columns import Frame, Mask, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number
-from modelserving.runtimes.vectorised.expressions import NUMERIC, expression
+from modelserving.runtimes.vectorised.expressions import expression
 from modelserving.runtimes.vectorised.predicates import TAGS, predicate
 from modelserving.runtimes.vectorised.targets import finish
+from modelserving.runtimes.vectorised.typed import NUMERIC
 
 Part = Callable[[Frame], Numbers]
 
