@@ -10,6 +10,7 @@ import pyarrow as pa
 from modelserving.data_types import DataType, Feature, FeatureKind
 from tests.runtimes.pmml_random_clusters import clusters
 from tests.runtimes.pmml_random_fields import CLASSES, COLOURS, GRID, NUMBERS, schema, targets
+from tests.runtimes.pmml_random_tables import tables
 from tests.runtimes.pmml_random_terms import derived, general, naive_bayes, network, regression, support_vectors
 from tests.runtimes.pmml_random_trees import predicate, tree
 
@@ -196,4 +197,5 @@ KINDS: dict[str, Callable[[random.Random], str]] = {
     "support vectors": support_vectors,
     "clusters": clusters,
     "derived fields": derived,
+    "tables": tables,
 }
