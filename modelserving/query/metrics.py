@@ -69,6 +69,11 @@ _FAMILIES = (
         value(lambda s: float(s.drift.drifted)),
     ),
     Family(
+        "modelserving_drift_changed_timestamp_seconds",
+        "When the mean of the scores last changed; 0: never.",
+        value(lambda s: s.drift.changed_ms / 1000),
+    ),
+    Family(
         "modelserving_latency_seconds",
         "From a record's timestamp to its score.",
         quantiles(lambda s: s.latency_ms, 1e-3),

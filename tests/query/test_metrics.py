@@ -71,7 +71,7 @@ def test_times_are_in_seconds() -> None:
 def test_rates_and_drift() -> None:
     told = stats()
     told.recent.served_per_s, told.recent.rejected_per_s = 120.5, 3.0
-    told.drift.score_psi, told.drift.drifted = 0.5, True
+    told.drift.score_psi, told.drift.drifted, told.drift.changed_ms = 0.5, True, NOW_MS
     told.drift.feature_psi["pH"] = 0.25
     found = scraped(service_of([message(told)]))
     version = ("wine", "tree", "1")
@@ -80,6 +80,8 @@ def test_rates_and_drift() -> None:
     assert found["modelserving_drift_score_psi"][version] == 0.5
     assert found["modelserving_drift_feature_psi"][(*version, "pH")] == 0.25
     assert found["modelserving_drifted"][version] == 1
+    assert found["modelserving_drift_changed_timestamp_seconds"][version] == NOW_MS / 1000
+    assert scraped(service_of([message(stats())]))["modelserving_drift_changed_timestamp_seconds"][version] == 0
 
 
 def test_what_each_instance_serves() -> None:

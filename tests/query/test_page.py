@@ -227,6 +227,24 @@ def test_drift_is_marked_in_words(page: Page, service: PageService) -> None:
     page.wait_for("#list", "drift")
 
 
+def test_a_change_that_the_detector_found_is_marked_for_five_minutes(page: Page, service: PageService) -> None:
+    page.freeze_clock()
+    page.open(f"{service.url}#type=wine")
+    page.wait_for("#list", "forest 2")
+    at_ms = service.answers["/api/stats"]["at_ms"]
+    drift = stats("wine", "forest", "2", 50_000)["drift"]
+
+    def marked() -> bool:
+        return "drift" in page.text("#list li:last-child .bad")
+
+    for number, (ago_ms, whether) in enumerate(((290_000, True), (310_000, False), (0, True))):
+        changed = drift | {"changed_ms": at_ms - ago_ms}
+        service.push("stats", stats("wine", "forest", "2", 60_000, drift=changed, updated_ms=at_ms + number))
+        page.wait_for("#drift-words", "The mean of the scores last changed at")
+        wait_until(marked if whether else lambda: not marked(), LIMIT_S, lambda: page.text("#list"))
+        assert bool(page.text("#drift-mark")) == whether
+
+
 def test_hostile_text_is_shown_and_does_nothing(page: Page, service: PageService) -> None:
     service.answers["/api/stats"] = all_stats(stats(HOSTILE, HOSTILE, HOSTILE, 5))
     service.answers["/api/models"] = {"data_types": [model(HOSTILE, (HOSTILE, HOSTILE))]}

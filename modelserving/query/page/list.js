@@ -37,7 +37,7 @@ function summary(view, history, name, now) {
     model: row ? label(row.name, row.version) : "",
     served: latest?.served ?? 0,
     rejected: latest?.rejected ?? 0,
-    drifted: view.drifted(name),
+    drifted: view.drifted(name, now),
   };
 }
 

@@ -163,7 +163,7 @@ function show() {
     served.show(history.served.points(dataType, now), swaps(view, dataType), now);
     showDistribution(current, previous);
   }
-  byId("drift-mark").hidden = !view.drifted(dataType);
+  byId("drift-mark").hidden = !view.drifted(dataType, now);
   showServing(view, dataType, now);
   showVersions(view, dataType, now);
 }

@@ -49,7 +49,7 @@ export function showTotals(view, history, now) {
   const served = names.map((name) => view.policies.of(name)?.decided ?? view.totalsOf(name).served);
   fillFigures(byId("figures"), [
     ["Data types", count(names.length)],
-    ["With drift", count(names.filter((each) => view.drifted(each)).length)],
+    ["With drift", count(names.filter((each) => view.drifted(each, now)).length)],
     ["Served per second", rate(total(latest.map((each) => each.served))), LATELY],
     ["Rejected per second", rate(total(latest.map((each) => each.rejected))), LATELY],
     ["Served in all", count(total(served)), OF_ALL],

@@ -16,6 +16,9 @@ export const statsKey = (stats) => versionKey(stats.name, stats.model_version, s
 const eventKey = (event) => `${event.event_partition}@${event.event_offset}`;
 const sampleKey = (each) => [each.topic, each.partition, each.offset, each.rejected_at_ms].join("\n");
 
+/** The streaming detector finds a moment, which is marked for so long. */
+const MARKED_MS = 300_000;
+
 const NOTHING = { served: 0, errors: 0, rejected: {} };
 
 export class View {
@@ -169,10 +172,12 @@ export class View {
     };
   }
 
-  drifted(dataType) {
-    if (this.policies.of(dataType) === null) return this.currentAndPrevious(dataType).current?.drift.drifted ?? false;
-    const now = new Set(this.serving(dataType).map((row) => versionKey(row.name, row.version, row.sha256)));
-    return this.statsOf(dataType).some((each) => each.drift.drifted && now.has(statsKey(each)));
+  /** Whether what serves is not as it was at its beginning, or its scores have just changed. */
+  drifted(dataType, now) {
+    const marked = (stats) => stats?.drift.drifted || now - stats?.drift.changed_ms < MARKED_MS;
+    if (this.policies.of(dataType) === null) return marked(this.currentAndPrevious(dataType).current);
+    const serving = new Set(this.serving(dataType).map((row) => versionKey(row.name, row.version, row.sha256)));
+    return this.statsOf(dataType).some((each) => serving.has(statsKey(each)) && marked(each));
   }
 
   /** Records of these data types that were turned away, by reason. */
