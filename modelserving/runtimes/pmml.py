@@ -20,6 +20,7 @@ from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, 
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
 from modelserving.runtimes.pmml_domain import domains
 from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
+from modelserving.runtimes.pmml_outputs import left_out
 from modelserving.runtimes.pmml_paths import records
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.runtimes.pmml_votes import Ballot, count
@@ -140,9 +141,9 @@ def load(
     """Load a PMML document whose active fields are features of `data_type`.
 
     PMML4S loads every document, and so decides what is one; it goes on to evaluate those that the vectorised
-    evaluator does not cover, or answers differently. `engine` and `engine_reason` of the servable tell which does.
-    Where the same bytes have been through all this, `engine` says with what result, and the other engine need not load
-    them.
+    evaluator does not cover, or answers differently. `engine` and `engine_reason` of the servable tell which does, and
+    what the document asks for that no result carries. Where the same bytes have been through all this, `engine` says
+    with what result, and the other engine need not load them.
 
     Raises:
         ModelRejected: UNLOADABLE, or UNSAFE for a document that is dangerous to parse.
@@ -158,21 +159,30 @@ def load(
                 f"the descriptor's inputs differ from the model's active fields in {', '.join(sorted(given ^ fields))}",
             )
     domain = domains(document, bound)
-    known = "" if engine is None else engine.name
-    vectorised, reason = (
-        (None, "" if engine is None else engine.reason)
-        if known == PmmlServable.engine
-        else _vectorised(document, bound, domain)
-    )
-    if vectorised is not None and engine is not None and known == vectorised.engine:
+    if engine is not None and engine.name == PmmlServable.engine:
+        return _by_pmml4s(document, bound, domain, engine.reason)
+    vectorised, reason = _vectorised(document, bound, domain)
+    if vectorised is not None and engine is not None and engine.name == vectorised.engine:
         vectorised.engine_reason = engine.reason
         return vectorised
+    # loading uses the document up
+    outputs = left_out(document)
+    servable = _chosen(document, bound, domain, vectorised, reason)
+    if outputs:
+        servable.engine_reason += f"; {outputs}"
+    return servable
+
+
+def _chosen(
+    document: PmmlDocument,
+    bound: tuple[BoundField, ...],
+    domain: Mapping[str, Domain],
+    vectorised: VectorisedServable | None,
+    reason: str,
+) -> PmmlServable | VectorisedServable:
+    """The engine to evaluate the document: PMML4S where it is not `vectorised`, for `reason`, or where they differ."""
     directed = records(document, bound, domain) if vectorised is not None else []
-    servable = PmmlServable(document, bound, domain, reason)
-    try:
-        servable.score(_missing_record(bound))
-    except KeyError as error:
-        raise ModelRejected(Reason.UNLOADABLE, f"the model does not answer with {error}; simplify it") from error
+    servable = _by_pmml4s(document, bound, domain, reason)
     if vectorised is None:
         return servable
     comparison = compare(
@@ -192,6 +202,17 @@ def load(
             "that the model does not name"
         )
     return vectorised
+
+
+def _by_pmml4s(
+    document: PmmlDocument, bound: tuple[BoundField, ...], domain: Mapping[str, Domain], reason: str
+) -> PmmlServable:
+    servable = PmmlServable(document, bound, domain, reason)
+    try:
+        servable.score(_missing_record(bound))
+    except KeyError as error:
+        raise ModelRejected(Reason.UNLOADABLE, f"the model does not answer with {error}; simplify it") from error
+    return servable
 
 
 def _vectorised(

@@ -1,0 +1,153 @@
+"""Output fields of a document that no result carries are named; results are as without them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelserving.runtimes import pmml
+from modelserving.runtimes.pmml import load
+from modelserving.runtimes.pmml_agreement import Comparison
+from modelserving.runtimes.pmml_document import parse
+from modelserving.runtimes.pmml_outputs import left_out
+from modelserving.runtimes.pmml_vectorised import VectorisedServable
+from modelserving.wire.state_pb2 import Engine
+from tests.runtimes.pmml_samples import (
+    AGE,
+    AMOUNT,
+    CHOICE,
+    HIGH,
+    LOW,
+    SHOP,
+    constant,
+    descriptor,
+    document,
+    ensemble,
+    linear,
+    shop_batch,
+    stump,
+)
+
+TWICE = '<Apply function="*"><FieldRef field="out"/><Constant dataType="double">2</Constant></Apply>'
+
+
+def output(*fields: str) -> str:
+    inner = "".join(f'<OutputField optype="continuous" dataType="double" {each}</OutputField>' for each in fields)
+    return f"<Output>{inner}</Output>"
+
+
+def with_output(model: str, *fields: str) -> str:
+    return model.replace("</MiningSchema>", f"</MiningSchema>{output(*fields)}", 1)
+
+
+def named(model: str, *fields: str) -> str:
+    return left_out(parse(document(with_output(model, *fields), AMOUNT, CHOICE, AGE)))
+
+
+def test_no_output_leaves_nothing_out() -> None:
+    assert left_out(parse(document(linear("age"), AMOUNT, AGE))) == ""
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        'name="out">',
+        'name="out" feature="predictedValue">',
+        'name="out" feature="probability">',
+        'name="out" feature="probability" value="yes">',
+        'name="out" feature="transformedValue" isFinalResult="false">' + TWICE,
+    ],
+)
+def test_what_a_result_carries(field: str) -> None:
+    assert named(stump(LOW, HIGH, "age"), field) == ""
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        'name="out" feature="transformedValue">' + TWICE,
+        'name="out">' + TWICE,
+        'name="out" feature="decision">' + TWICE,
+        'name="out" feature="entityId">',
+        'name="out" feature="confidence">',
+        'name="out" feature="predictedDisplayValue">',
+        'name="out" feature="probability" value="nobody">',
+        'name="out" feature="predictedValue" segmentId="1">',
+        'name="out" feature="predictedValue" rank="2">',
+    ],
+)
+def test_what_no_result_carries(field: str) -> None:
+    assert named(stump(LOW, HIGH, "age"), field) == "the document's output fields 'out' are left out"
+
+
+def test_the_cluster_of_a_clustering_is_its_label() -> None:
+    model = (
+        '<ClusteringModel functionName="clustering" modelClass="centerBased" numberOfClusters="1"><MiningSchema>'
+        '<MiningField name="age"/></MiningSchema><Cluster id="x"><Array n="1" type="real">1</Array></Cluster>'
+        "</ClusteringModel>"
+    )
+    fields = ('name="own" feature="clusterId">', 'name="entity" feature="entityId">', 'name="far" feature="affinity">')
+    assert named(model, *fields) == "the document's output fields 'far' are left out"
+
+
+def test_outputs_of_nested_models_are_their_own_matter() -> None:
+    nested = with_output(constant("yes"), 'name="out" feature="entityId">')
+    assert left_out(parse(document(ensemble("majorityVote", [nested]), CHOICE, AGE))) == ""
+
+
+def test_of_many_only_some_are_named() -> None:
+    told = named(linear("age"), *(f'name="o{index}" feature="residual">' for index in range(11)))
+    assert (
+        told
+        == f"the document's output fields {', '.join(repr(f'o{index}') for index in range(8))} and 3 more are left out"
+    )
+
+
+class Other:
+    """Stands for PMML4S, without Java."""
+
+    engine = "PMML4S"
+
+    def __init__(self, *given: Any) -> None:
+        self.engine_reason = str(given[-1])
+
+    def score(self, batch: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+MODEL = descriptor(document(with_output(linear("age"), 'name="out">', 'name="twice">' + TWICE), AMOUNT, AGE))
+TOLD = "the document's output fields 'twice' are left out"
+
+
+@pytest.mark.parametrize(
+    ("difference", "engine", "reason"),
+    [
+        (None, VectorisedServable.engine, "it answers generated records as PMML4S does"),
+        ("1 where 2", "PMML4S", "the vectorised evaluator answers differently: 1 where 2"),
+    ],
+)
+def test_the_reason_of_the_engine_tells_which_fields_are_left_out(
+    difference: str | None, engine: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pmml, "PmmlServable", Other)
+    monkeypatch.setattr(pmml, "compare", lambda *_, **__: Comparison(difference, 0, 0))
+    servable = load(MODEL, SHOP)
+    assert (servable.engine, servable.engine_reason) == (engine, f"{reason}; {TOLD}")
+    # told once, by whom it was first told
+    again = load(MODEL, SHOP, Engine(name=engine, reason=servable.engine_reason))
+    assert again.engine_reason == servable.engine_reason
+
+
+def test_results_are_as_without_an_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pmml, "PmmlServable", Other)
+    monkeypatch.setattr(pmml, "compare", lambda *_, **__: Comparison(None, 0, 0))
+    plain = load(descriptor(document(linear("age"), AMOUNT, AGE)), SHOP)
+    assert ";" not in plain.engine_reason
+    for servable in (plain, load(MODEL, SHOP)):
+        numbers = servable.score(shop_batch([1.0, 2.5])).numbers
+        assert numbers is not None
+        assert numbers.tolist() == [3.0, 6.0]
