@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from modelserving.flink.options import JOINS
 from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from tests.flink.messages import wine_table
@@ -76,8 +77,8 @@ class Kept:
 
 
 def kept_savepoints() -> list[Kept]:
-    """All that are kept."""
-    return [_read(file) for file in sorted(FOLDER.glob(f"*/*/{_MANIFEST}"))]
+    """All that are kept of the serving job."""
+    return [_read(file) for join in JOINS for file in sorted(FOLDER.glob(f"*/{join}/{_MANIFEST}"))]
 
 
 def data_types_file(folder: Path) -> Path:

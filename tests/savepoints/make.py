@@ -1,21 +1,20 @@
-"""Makes the savepoints of the present release, one for each join: `python -m tests.savepoints.make`.
+"""Makes the savepoints of the present release: `python -m tests.savepoints.make`.
 
-Run it when a release is made, with the code of the release; `tests/flink/test_upgrades.py` restores what it leaves
-here.
+There is one for each join, and one of the speculative job.
+
+Run it when a release is made, with the code of the release; `tests/flink/test_upgrades.py` and
+`test_speculative_upgrades.py` restore what it leaves here.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import tomllib
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlparse
 
 from modelserving import topics as topics_module
 from modelserving.events import ADMISSION
@@ -27,11 +26,12 @@ from modelserving.topics import Topics
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent, ServingResult
 from modelserving.wire.stats_pb2 import ServingStats
-from tests.flink.cluster import local_cluster, submit
-from tests.flink.jobs import ROOT, rest
+from tests.flink.cluster import local_cluster, submit, take_savepoint
+from tests.flink.jobs import ROOT
 from tests.flink.messages import example_model, unloadable_model, wine_record
 from tests.kafka_client import TopicReader, produce
 from tests.savepoints.kept import DATA_TYPES, FOLDER, Kept, data_types_file
+from tests.savepoints.speculative import KIND, make_speculative
 from tests.waiting import wait_until
 
 PARTITIONS = 4
@@ -99,17 +99,23 @@ _JUDGED = {EventKind.ADMITTED, EventKind.REJECTED, EventKind.SCHEDULED, EventKin
 
 
 def main() -> None:
-    """Make them, unless this release has some."""
+    """Make those that this release does not have."""
     release = present_release()
-    if (FOLDER / release).exists():
-        sys.exit(f"{FOLDER / release} is there already; take it away if release {release} is not out")
+    missing = [kind for kind in (*JOINS, KIND) if not (FOLDER / release / kind).exists()]
+    if not missing:
+        sys.exit(
+            f"{FOLDER / release} is there already; take away what is to be made anew if release {release} is not out"
+        )
     with TemporaryDirectory(prefix="savepoints-") as name:
         folder = Path(name)
         with LocalBroker(folder / "kafka", free_port()) as broker, local_cluster(folder / "flink") as cluster:
-            for join in JOINS:
-                kept = make(release, join, broker.bootstrap_servers, cluster)
-                size = sum(file.stat().st_size for file in kept.savepoint.rglob("*"))
-                print(f"{kept.folder.relative_to(ROOT)}: {size / 1000:.0f} kB")
+            for kind in missing:
+                if kind == KIND:
+                    made = make_speculative(release, broker.bootstrap_servers, cluster)
+                else:
+                    made = make(release, kind, broker.bootstrap_servers, cluster).folder
+                size = sum(file.stat().st_size for file in made.rglob("*"))
+                print(f"{made.relative_to(ROOT)}: {size / 1000:.0f} kB")
 
 
 def present_release() -> str:
@@ -191,19 +197,6 @@ def wait_until_at_rest(servers: str, topics: Topics) -> None:
 
     wait_until(lambda: reader.poll() and not busy(), describe=lambda: f"not at rest: {busy()}")
     reader.close()
-
-
-def take_savepoint(url: str, job: str) -> Path:
-    """A savepoint of the running job, through Flink's REST interface: the command line starts too slowly."""
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/jobs/{job}/savepoints", b"{}", headers)  # noqa: S310 - our own address
-    with urllib.request.urlopen(request) as response:  # noqa: S310 - our own address
-        trigger = json.load(response)["request-id"]
-    address = f"{url}/jobs/{job}/savepoints/{trigger}"
-    wait_until(lambda: rest(address)["status"]["id"] == "COMPLETED", describe=lambda: "no savepoint")
-    operation = rest(address)["operation"]
-    assert "location" in operation, operation
-    return Path(urlparse(operation["location"]).path)
 
 
 def in_words(model: bytes) -> str:
