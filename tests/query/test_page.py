@@ -11,7 +11,6 @@ from tests.query.page_answers import (
     all_stats,
     answers,
     event,
-    history,
     model,
     now_ms,
     rejections,
@@ -86,42 +85,6 @@ def test_updates_arrive(page: Page, service: PageService) -> None:
     page.run("document.querySelector('#minutes').closest('details').open = true")
     page.wait_for("#minutes", "42 ms")
     assert page.count("#rates-chart canvas") == 1
-
-
-def test_the_last_minutes_are_there_when_the_page_opens(page: Page, service: PageService) -> None:
-    service.answers["/api/history/wine"] = history(
-        "wine", stats("wine", "forest", "2", 50_000, age_ms=60_000), rejections("wine", {"MALFORMED": 1}, age_ms=60_000)
-    )
-    service.answers["/api/history/colour"] = history("colour", stats("colour", "glm", "7", 9000, age_ms=120_000))
-
-    def told(chart: str, *parts: str) -> None:
-        label = f"#{chart}-chart"
-        wait_until(
-            lambda: all(part in page.attribute(label, "aria-label") for part in parts),
-            LIMIT_S,
-            lambda: page.attribute(label, "aria-label"),
-        )
-
-    page.open(f"{service.url}#type=wine")
-    told("latency", "14 and p99 42 ms")
-    told("rates", "served 1,000 and rejected 10 per second")
-    page.run("location.hash = '#type=colour'")
-    told("rates", "served 1,000 and rejected 0 per second")
-    page.driver.refresh()
-    page.wait_for("#state", "Live")
-    told("latency", "14 and p99 42 ms")
-
-
-def test_what_was_missed_is_in_the_charts_again(page: Page, service: PageService) -> None:
-    page.expected = ["ERR_", "503"]
-    page.open(f"{service.url}#type=wine")
-    service.problem = "12 messages are still to be read"
-    service.break_streams()
-    page.wait_for("#state", "Reconnecting")
-    service.answers["/api/history/wine"] = history("wine", stats("wine", "forest", "2", 50_000, age_ms=60_000))
-    service.problem = ""
-    page.wait_for("#state", "Live")
-    wait_until(lambda: "14 and p99 42 ms" in page.attribute("#latency-chart", "aria-label"), LIMIT_S)
 
 
 def test_it_is_said_what_a_figure_is_of(page: Page, service: PageService) -> None:
