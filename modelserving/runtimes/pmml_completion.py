@@ -1,9 +1,10 @@
 """Rewrite a PMML document so that PMML4S, the evaluator behind pypmml, answers it in full.
 
 PMML4S answers with a model's Output fields only, gives no probability for a class that a tree's leaf does not list
-(and then none for the forest), breaks ties of votes at random, and applies the field rules of every nested model
-anew. So the result-bearing models get an Output of ours, leaves list every class, the votes of a forest are asked for
-one by one, and the field rules, which `pmml_fields` has applied by then, are switched off.
+(and then none for the forest), breaks ties of votes at random, knows no default of a Discretize, and applies the field
+rules of every nested model anew. So the result-bearing models get an Output of ours, leaves list every class, the votes
+of a forest are asked for one by one, defaults get bins, and the field rules, which `pmml_fields` has applied by then,
+are switched off.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import xml.etree.ElementTree as ET
 
 from modelserving.errors import ModelRejected
+from modelserving.runtimes.pmml_bins import complete_bins
 from modelserving.runtimes.pmml_document import PmmlDocument
 from modelserving.runtimes.pmml_votes import Ballot
 from modelserving.wire.serving_pb2 import Reason
@@ -55,7 +57,7 @@ def completed(document: PmmlDocument) -> bytes:
     `vote_column` a segment.
 
     Raises:
-        ModelRejected: UNLOADABLE: counts in a tree that are not numbers.
+        ModelRejected: UNLOADABLE: counts in a tree, or margins, that are not numbers.
     """
     root, model = document.root, document.model
     for field in root.iter("MiningField"):
@@ -73,6 +75,8 @@ def completed(document: PmmlDocument) -> bytes:
     else:
         _complete(model, document.classes)
         _complete_outputs(model, document)
+    for discretize in root.iter("Discretize"):
+        complete_bins(discretize)
     for clustering in root.iter("ClusteringModel"):
         # PMML4S would read the other fields along with the centers too
         for each in clustering.findall("ClusteringField[@isCenterField='false']"):

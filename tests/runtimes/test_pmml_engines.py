@@ -155,6 +155,58 @@ def test_what_is_not_covered_is_left_to_pmml4s() -> None:
     servable.close()
 
 
+BINS = (
+    '<DiscretizeBin binValue="1"><Interval closure="openClosed" leftMargin="0" rightMargin="10"/></DiscretizeBin>'
+    '<DiscretizeBin binValue="2"><Interval closure="closedOpen" leftMargin="20" rightMargin="30"/></DiscretizeBin>'
+)
+TABLE = (
+    '<FieldColumnPair field="colour" column="data:input"/><InlineTable xmlns:data="urn:table"><row><data:input>red'
+    "</data:input><data:output>1</data:output></row><row><data:input>blue</data:input><data:output>2</data:output></row>"
+    "</InlineTable>"
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        pytest.param(
+            f'<Discretize field="age" dataType="double" defaultValue="9">{BINS}</Discretize>', [1, 2, 9], id="bins"
+        ),
+        pytest.param(
+            f'<MapValues outputColumn="data:output" dataType="double" defaultValue="9">{TABLE}</MapValues>', [1, 2, 1],
+            id="table",
+        ),
+        pytest.param(
+            '<Apply function="if"><Apply function="isIn"><Apply function="uppercase"><FieldRef field="colour"/></Apply>'
+            '<Constant dataType="string">RED</Constant></Apply><Apply function="modulo"><FieldRef field="age"/>'
+            '<Constant dataType="double">3</Constant></Apply><Constant dataType="double">9</Constant></Apply>',
+            [1, 9, 0],
+            id="functions",
+        ),
+    ],
+)  # fmt: skip
+def test_both_engines_look_up_values_alike(
+    expression: str, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = f'<DerivedField name="d" optype="continuous" dataType="double">{expression}</DerivedField>'
+    model = linear("age", "colour").partition("<RegressionTable")[0] + (
+        f'<LocalTransformations>{field}</LocalTransformations><RegressionTable intercept="0">'
+        '<NumericPredictor name="d" coefficient="1"/></RegressionTable></RegressionModel>'
+    )
+    data = descriptor(document(model, AMOUNT, AGE, COLOUR))
+    batch = shop_batch([10.0, 20.0, 30.0], colour=["red", "blue", "red"])
+    servable = load(data, SHOP)
+    assert (servable.engine, servable.engine_reason.split(",")[0]) == (
+        VectorisedServable.engine,
+        "it answers generated records as PMML4S does",
+    )
+    for each in (servable, by_pmml4s(monkeypatch, data, SHOP)):
+        numbers = each.score(batch).numbers
+        assert numbers is not None
+        assert numbers.tolist() == expected
+        each.close()
+
+
 def test_a_model_on_which_the_engines_differ_is_left_to_pmml4s(monkeypatch: pytest.MonkeyPatch) -> None:
     score = VectorisedServable.score
 
