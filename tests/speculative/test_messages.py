@@ -44,7 +44,7 @@ def test_a_decision_names_what_was_asked_and_what_was_said() -> None:
         "number",
         2.0,
         Why.NO_QUORUM,
-        False,
+        True,
     )
     assert first.model_name == "c"
     assert (first.received_at_ms, first.decided_at_ms) == (NOW_US // 1000, DEADLINE_US // 1000 + 1)
