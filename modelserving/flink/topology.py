@@ -19,6 +19,7 @@ from modelserving.flink.keying import keyed_by_first
 from modelserving.flink.options import JobOptions
 from modelserving.flink.partitioned import PartitionedJoin
 from modelserving.flink.state import models_descriptor
+from modelserving.flink.timers import keep_timers
 from modelserving.flink.uids import set_uids
 
 
@@ -30,7 +31,9 @@ def build(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, opt
     join = _keyed_join if options.join == "keyed" else _partitioned_join
     outgoing = messages.union(*join(batches, decisions, options))
     dataflow.write(table, outgoing, dataflow.statistics(table, outgoing, options))
-    set_uids(stream._j_stream_execution_environment.getTransformations())
+    transformations = stream._j_stream_execution_environment.getTransformations()
+    set_uids(transformations)
+    keep_timers(transformations)
 
 
 def _keyed_join(batches: DataStream, decisions: DataStream, options: JobOptions) -> list[DataStream]:

@@ -9,15 +9,23 @@ import psutil
 import pytest
 
 from modelserving.local.cluster import LocalCluster
+from modelserving.wire.serving_pb2 import EventKind
 from tests.faults.processes import workers_among
 from tests.flink.cluster import local_cluster, stop_with_savepoint, submit
-from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob, metric
+from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob, metric, records_by_subtask
 from tests.flink.scripted.script import ENVIRONMENT
 from tests.flink.speculation import Speculation
 from tests.flink.test_speculative import FAST, SMART, publish_all
 from tests.waiting import wait_until
 
 RECORDS = 1_000
+HELD_BACK = (
+    "--checkpoint-interval=600000",
+    "-Dexecution.checkpointing.min-pause=600000",  # the first too
+    "-Dpython.fn-execution.bundle.size=100000",
+    "-Dpython.fn-execution.bundle.time=600000",
+)
+"""What comes to a Python function waits until there is a checkpoint or a savepoint."""
 
 
 @pytest.fixture
@@ -36,6 +44,22 @@ def kill_worker(job: MiniClusterJob, number: int) -> None:
     workers[number % len(workers)].kill()
     wait_until(lambda: metric(job.url, job_id, "numRestarts") > before)
     wait_until(job.is_running)
+
+
+def run(
+    site: Speculation, cluster: LocalCluster, parallelism: int, savepoint: str | None = None, *arguments: str
+) -> str:
+    """Submit the job, with two lanes; its id."""
+    return submit(
+        cluster,
+        site.servers,
+        site.topics,
+        None,
+        parallelism,
+        savepoint,
+        SPECULATIVE_JOB,
+        arguments=("--lanes=2", *arguments),
+    )
 
 
 def test_workers_killed_while_requests_are_in_flight(site: Speculation) -> None:
@@ -61,13 +85,7 @@ def test_savepoint_with_requests_in_flight(site: Speculation, cluster: LocalClus
     publish_all(site)
     site.policy("smart", "fast", tmout=20_000)
 
-    def run(parallelism: int, savepoint: str | None = None, lanes: int = 2) -> str:
-        arguments = ["--lanes", str(lanes)]
-        return submit(
-            cluster, site.servers, site.topics, None, parallelism, savepoint, SPECULATIVE_JOB, arguments=arguments
-        )
-
-    job = run(1)
+    job = run(site, cluster, 1)
     site.flow_until_answered_by("smart")
     site.script.tell("smart", never=True)
     site.script.tell("fast", wait_ms=0)
@@ -77,8 +95,30 @@ def test_savepoint_with_requests_in_flight(site: Speculation, cluster: LocalClus
     assert not site.decisions().keys() & set(waiting)
     more = site.send(RECORDS)
     site.script.tell("smart", wait_ms=0)
-    job = run(2, savepoint, lanes=3)
+    job = run(site, cluster, 2, savepoint, "--lanes=3")
     assert {each.number for each in site.wait(waiting)} == {FAST}
     assert {each.number for each in site.wait(more)} <= {SMART, FAST}
     site.flow_until_answered_by("smart")
+    cluster.flink("cancel", job)
+
+
+def test_what_comes_right_before_a_savepoint_is_not_forgotten(site: Speculation, cluster: LocalCluster) -> None:
+    """The timers that it needs are in the savepoint: requests are decided after the restore, and a model is judged."""
+    site.policy("fast", tmout=5_000)
+    site.publish(site.script.model("fast", FAST))
+    job = run(site, cluster, 1, None, *HELD_BACK)
+    waiting = site.send(RECORDS)
+
+    def have_come() -> bool:
+        read = records_by_subtask(cluster.url, job)
+        return any(sum(counts) > 0 for name, counts in read.items() if name.startswith("starter"))
+
+    wait_until(have_come)
+    savepoint = stop_with_savepoint(cluster, job)
+    assert len(site.wait_for_event(EventKind.RECEIVED)) == 1
+    assert site.events(EventKind.ADMITTED) == []
+    assert site.decisions() == {}
+    job = run(site, cluster, 1, savepoint)
+    site.wait(waiting)
+    site.wait_for_event(EventKind.ADMITTED)
     cluster.flink("cancel", job)

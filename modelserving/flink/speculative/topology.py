@@ -22,6 +22,7 @@ from modelserving.flink.speculative.policies import PolicyFunction, control_key
 from modelserving.flink.speculative.rollouts import RolloutFunction
 from modelserving.flink.speculative.starter import StartFunction
 from modelserving.flink.state import models_descriptor, policies_descriptor
+from modelserving.flink.timers import keep_timers
 from modelserving.flink.uids import set_uids
 
 
@@ -63,7 +64,9 @@ def build(stream: StreamExecutionEnvironment, table: StreamTableEnvironment, opt
     told = [take_for(each, rows.OUT, owner, rows.outgoing_type()) for owner, each in emitting.items()]
     outgoing = messages.union(*told, rollouts)
     dataflow.write(table, outgoing, dataflow.statistics(table, outgoing, options))
-    set_uids(stream._j_stream_execution_environment.getTransformations())
+    transformations = stream._j_stream_execution_environment.getTransformations()
+    set_uids(transformations)
+    keep_timers(transformations)
 
 
 def _lane(started: DataStream, told: DataStream, options: SpeculativeOptions, number: int) -> DataStream:
