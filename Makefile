@@ -109,12 +109,13 @@ bench: setup
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(MOST_RECORDS),--most-records $(MOST_RECORDS)) \
 	  $(if $(BACKLOG),--backlog $(BACKLOG))
 
-# Random faults under load: `make chaos MINUTES=10 SEED=7`.
+# Random faults under load: `make chaos MINUTES=10 SEED=7`; with JOIN=speculative into the speculative job alone.
 MINUTES := 10
 SEED := 1
 
 chaos: setup
-	@$(PYTHON) -m tests.faults.chaos --minutes $(MINUTES) --seed $(SEED)
+	@$(PYTHON) -m tests.faults.chaos --minutes $(MINUTES) --seed $(SEED) \
+	  $(if $(filter command,$(origin JOIN)),--join $(JOIN))
 
 SWAPS := 1000
 

@@ -16,7 +16,7 @@ _WAIT_S = 0.5
 
 
 class AnswerReader:
-    """Takes the messages of the topics that the job writes, from their beginning, into an account."""
+    """Takes the messages of the topics that either job writes, from their beginning, into an account."""
 
     def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
         self.account = Account()
@@ -35,7 +35,8 @@ class AnswerReader:
 
     def __enter__(self) -> AnswerReader:
         topics = self._topics
-        for topic in (topics.results, topics.rejected_records, topics.rejected_models, topics.serving_stats):
+        answers = topics.results, topics.decisions, topics.late_answers
+        for topic in (*answers, topics.rejected_records, topics.rejected_models, topics.serving_stats):
             partitions = self._consumer.list_topics(topic, LIMIT_S).topics[topic].partitions
             self._consumer.incremental_assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
         return self
@@ -60,6 +61,10 @@ class AnswerReader:
     def _take(self, message: Any) -> None:
         if message.topic() == self._topics.results:
             self.account.add_result(message.key(), message.value())
+        elif message.topic() == self._topics.decisions:
+            self.account.add_decision(message.key(), message.value())
+        elif message.topic() == self._topics.late_answers:
+            self.account.add_late_answer(message.value())
         elif message.topic() == self._topics.rejected_records:
             self.account.add_rejected_record(message.key(), message.value())
         elif message.topic() == self._topics.serving_stats:

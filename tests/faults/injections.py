@@ -9,10 +9,13 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from tests.faults.processes import busy_one, job_manager, kill_daemon, task_managers, workers
+from psutil import Process
+
+from modelserving.flink.options import SPECULATIVE
+from tests.faults.processes import busy_one, job_manager, kill_daemon, model_processes, task_managers, workers
 from tests.faults.site import Site
 from tests.waiting import wait_until
 
@@ -24,8 +27,10 @@ class Fault:
     """A fault that can be injected."""
 
     inject: Callable[[Site, Random], float]
-    restarts: bool = True
-    """Whether the job must restart for it."""
+    restarts: bool | None = True
+    """Whether the job must restart for it; None: it may."""
+    in_flight: bool = False
+    """Whether requests of the speculative job are to be in flight when it falls."""
 
 
 def chance(seed: int) -> Random:
@@ -76,6 +81,38 @@ def kill_loading_worker(site: Site, random: Random) -> float:  # noqa: ARG001
     now = time.monotonic()
     site.models.publish_good()
     return now
+
+
+def kill_worker(site: Site, random: Random) -> float:
+    """A Python worker is killed while records flow."""
+    random.choice(workers(site.cluster)).kill()
+    return time.monotonic()
+
+
+def kill_scoring_model(site: Site, random: Random) -> float:  # noqa: ARG001
+    """The process of a model of the speculative job is killed in the middle of a score."""
+    site.wait_until_newest_serves()
+    site.speculation.keep_busy()
+    busy_one(model_processes(site.cluster)).kill()
+    now = time.monotonic()
+    site.speculation.let_go()
+    return now
+
+
+def kill_loading_model(site: Site, random: Random) -> float:  # noqa: ARG001
+    """The process of a model of the speculative job is killed as soon as it is there, and so before it is loaded."""
+    site.wait_until_newest_serves()
+    before = model_processes(site.cluster)
+    site.models.publish_good()
+    started: list[Process] = []
+
+    def has_started() -> bool:
+        started.extend(process for process in model_processes(site.cluster) if process not in before)
+        return bool(started)
+
+    wait_until(has_started, describe=lambda: "no model is loaded")
+    started[0].kill()
+    return time.monotonic()
 
 
 def kill_task_manager(site: Site, random: Random) -> float:  # noqa: ARG001
@@ -149,6 +186,29 @@ FAULTS: Mapping[str, Fault] = {
     "TaskManager killed": Fault(kill_task_manager),
     "TaskManager killed every few seconds": Fault(kill_task_managers),
     "JobManager killed": Fault(kill_job_manager),
-    "broker killed": Fault(kill_broker, restarts=False),
-    "checkpoints fail": Fault(fail_checkpoints, restarts=False),
+    "broker killed": Fault(kill_broker, restarts=None),
+    "checkpoints fail": Fault(fail_checkpoints, restarts=None),
 }
+"""Of the serving job."""
+
+_AS_BEFORE = (
+    "worker stopped",
+    "TaskManager killed every few seconds",  # and so the first time too
+    "JobManager killed",
+    "broker killed",
+    "checkpoints fail",
+)
+
+SPECULATIVE_FAULTS: Mapping[str, Fault] = {
+    "worker killed, idle": FAULTS["worker killed, idle"],
+    "worker killed": Fault(kill_worker, in_flight=True),
+    "model's process killed in a score": Fault(kill_scoring_model, restarts=False),
+    "model's process killed in a load": Fault(kill_loading_model, restarts=False),
+    **{name: replace(FAULTS[name], in_flight=True) for name in _AS_BEFORE},
+}
+"""Of the speculative job. Its models are scored with, and loaded, in processes of their own, not in workers."""
+
+
+def faults_of(join: str) -> Mapping[str, Fault]:
+    """Those of a join's job, or of the speculative one."""
+    return SPECULATIVE_FAULTS if join == SPECULATIVE else FAULTS

@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelserving.statistics.earlier import is_earlier
+from modelserving.statistics.keys import is_of_policy
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
-from modelserving.wire.stats_pb2 import ServingStats
+from modelserving.wire.speculative_pb2 import LateAnswer, SpeculativeDecision, VoteState
+from modelserving.wire.stats_pb2 import PolicyStats, ServingStats
 from tests.faults.load import BAD, Position, is_bad
+from tests.faults.speculation import answer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +20,9 @@ class Findings:
     """What came of the records sent and of the bad models published."""
 
     lost: list[Position]
-    """Sent, and neither scored nor rejected."""
+    """Sent, and neither scored (or decided) nor rejected."""
     doubled: list[Position]
-    """Scored or rejected more than once."""
+    """Scored (or decided) or rejected more than once."""
     wrong: list[str]
     """All else that must not be, in words."""
 
@@ -38,15 +41,40 @@ class Account:
         self._answers: Counter[Position] = Counter()
         self._numbers: dict[Position, int] = {}
         self._versions: dict[Position, str] = {}
+        self._scored: Counter[str] = Counter()
+        """By version: the records that it answered, be it in time or late."""
+        self._decided_ms: list[tuple[int, int]] = []
+        """When each decided record was received, and decided."""
         self._rejected_models: Counter[int] = Counter()
         self._statistics: dict[bytes, ServingStats] = {}
+        self._policy = PolicyStats()
         self._wrong: list[str] = []
 
     def add_result(self, key: bytes, value: bytes) -> None:
         """An encoded `ServingResult`, and its key: the record's number."""
         result = ServingResult.FromString(value)
         self._versions[_place(result.record)] = result.model_version
+        self._scored[result.model_version] += 1
         self._add(result.record, int(key), scored=True)
+
+    def add_decision(self, key: bytes, value: bytes) -> None:
+        """An encoded `SpeculativeDecision`, and its key: the record's number."""
+        decision = SpeculativeDecision.FromString(value)
+        answers = [vote for vote in decision.votes if vote.state == VoteState.ANSWERED]
+        version = next((vote.model_version for vote in answers if vote.counted), "")
+        self._versions[_place(decision.record)] = version
+        self._scored.update(vote.model_version for vote in answers)
+        self._decided_ms.append((decision.received_at_ms, decision.decided_at_ms))
+        self._add(decision.record, int(key), scored=True)
+        if decision.number != answer_of(version):
+            place = _place(decision.record)
+            self._wrong.append(f"the answer to the record at {place} is {decision.number}, by version {version!r}")
+
+    def add_late_answer(self, value: bytes) -> None:
+        """An encoded `LateAnswer`."""
+        vote = LateAnswer.FromString(value).vote
+        if vote.state == VoteState.ANSWERED:
+            self._scored[vote.model_version] += 1
 
     def add_rejected_record(self, key: bytes, value: bytes) -> None:
         """An encoded `Rejected`, and its key: the record's number."""
@@ -60,9 +88,12 @@ class Account:
         self._rejected_models[Rejected.FromString(value).position.offset] += 1
 
     def add_statistics(self, key: bytes, value: bytes | None) -> None:
-        """An encoded `ServingStats`, which replaces that of the same key; or None: it is added up with others."""
+        """Encoded `ServingStats` or `PolicyStats`, which replace those of the same key; or None: they are added up with
+        others."""
         if value is None:
             self._statistics.pop(key, None)
+        elif is_of_policy(key):
+            self._policy = PolicyStats.FromString(value)
         else:
             self._statistics[key] = ServingStats.FromString(value)
 
@@ -76,7 +107,7 @@ class Account:
                 added_up += stats.served
             else:
                 served[stats.model_version] += stats.served
-        scored = Counter(self._versions.values())
+        scored = self._scored
         missing = scored - served
         if added_up and added_up == missing.total():
             served += missing
@@ -88,10 +119,13 @@ class Account:
         turned_away = len(self._answers) - len(self._versions)
         if rejected != turned_away:
             faults.append(f"by the statistics {rejected} records were rejected, and {turned_away} were")
+        decided = len(self._decided_ms)
+        if self._policy.decided != decided:
+            faults.append(f"by the statistics {self._policy.decided} records were decided, and {decided} were")
         return faults
 
     def has_answers(self, positions: Iterable[Position]) -> bool:
-        """Whether each of the records has a result or a rejection."""
+        """Whether each of the records has a result, a decision or a rejection."""
         return all(position in self._answers for position in positions)
 
     def has_rejections(self, bad_models: Iterable[int]) -> bool:
@@ -99,8 +133,12 @@ class Account:
         return all(offset in self._rejected_models for offset in bad_models)
 
     def versions(self, positions: Iterable[Position]) -> set[str]:
-        """The model versions that the records were scored by; an empty text for one that was not scored."""
+        """The model versions that the records were scored by; an empty text for one that none has scored."""
         return {self._versions.get(position, "") for position in positions}
+
+    def in_flight(self, at_ms: float) -> int:
+        """How many records had been received for a decision, and were not decided, at that time: epoch milliseconds."""
+        return sum(received < at_ms < decided for received, decided in self._decided_ms)
 
     def findings(self, sent: Mapping[int, Position], bad_models: Collection[int]) -> Findings:
         """All that was taken in, held against the records sent (by number) and the offsets of the bad models."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count, islice
 from types import TracebackType
 from typing import Any
@@ -78,13 +78,14 @@ class Load:
         self._flowing.clear()
         with self._sending:
             pass  # what was being handed over is now
-        self._wait_until_delivered(self._handed_over)
+        self._wait_until(lambda: len(self.sent) >= self._handed_over)
 
     def burst(self, size: int) -> list[Position]:
         """Send so many good records at once; where they lie."""
         numbers = list(islice((number for number in self._numbers if not is_bad(number)), size))
         self._send(numbers)
-        self._wait_until_delivered(self._handed_over)
+        # Others may flow meanwhile, and be delivered before.
+        self._wait_until(lambda: all(number in self.sent for number in numbers))
         return [self.sent[number] for number in numbers]
 
     def _flow(self) -> None:
@@ -108,10 +109,10 @@ class Load:
         else:
             self.sent[int(message.key())] = (message.partition(), message.offset())
 
-    def _wait_until_delivered(self, number: int) -> None:
+    def _wait_until(self, delivered: Callable[[], bool]) -> None:
         wait_until(
-            lambda: self._errors or len(self.sent) >= number,
+            lambda: self._errors or delivered(),
             LIMIT_S,
-            lambda: f"{len(self.sent)} of {number} records are on the log",
+            lambda: f"{len(self.sent)} of {self._handed_over} records are on the log",
         )
         assert not self._errors, self._errors[0]

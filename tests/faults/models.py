@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import count, cycle
 
 from modelserving.topics import Topics
@@ -17,11 +18,12 @@ _COPIES = 40
 class Models:
     """Publishes models for wine, each good one with a version of its own."""
 
-    def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
+    def __init__(self, bootstrap_servers: str, topics: Topics, small: Callable[[str], bytes]) -> None:
+        """`small` makes a small model of a version, an encoded descriptor."""
         self._bootstrap_servers = bootstrap_servers
         self._topic = topics.models
         self._versions = count(1)
-        self._files = cycle(_FILES)
+        self._small = small
         self._heavy = heavy_forest()
         self.newest_good = ""
         """The version of the newest good one."""
@@ -29,9 +31,9 @@ class Models:
         """Where on the model log the bad ones lie."""
 
     def publish_good(self) -> None:
-        """A small model, of the next of three kinds."""
+        """A small model."""
         version = str(next(self._versions))
-        self._publish(example_model(next(self._files), version=version))
+        self._publish(self._small(version))
         self.newest_good = version
 
     def publish_heavy(self) -> None:
@@ -47,6 +49,12 @@ class Models:
     def _publish(self, descriptor: bytes) -> int:
         ((_, offset),) = produce(self._bootstrap_servers, self._topic, [(None, descriptor)])
         return offset
+
+
+def small_examples() -> Callable[[str], bytes]:
+    """Makes small models, of three kinds in turn."""
+    files = cycle(_FILES)
+    return lambda version: example_model(next(files), version=version)
 
 
 def heavy_forest() -> bytes:

@@ -11,6 +11,7 @@ from modelserving.local.cluster import LocalCluster
 from tests.waiting import wait_until
 
 _WORKER = "pyflink.fn_execution.beam.beam_boot"
+_MODEL = "modelserving.speculative.model_process"
 _ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 ORPHAN_LIMIT_S = 30.0
 BUSY_CPU_S = 0.3
@@ -46,8 +47,13 @@ def workers(cluster: LocalCluster) -> list[psutil.Process]:
 
 def workers_among(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Those that are Python workers, without the processes that they start."""
-    candidates = {process.pid: process for process in processes if _is_worker(process)}
+    candidates = {process.pid: process for process in processes if _runs(process, _WORKER)}
     return [process for process in candidates.values() if _parent(process) not in candidates]
+
+
+def model_processes(cluster: LocalCluster) -> list[psutil.Process]:
+    """The processes of models of the speculative job."""
+    return [process for process in below_task_managers(cluster) if _runs(process, _MODEL)]
 
 
 def kill_daemon(cluster: LocalCluster, process: psutil.Process) -> None:
@@ -90,7 +96,7 @@ def busy_one(processes: Sequence[psutil.Process]) -> psutil.Process:
             since, before = time.monotonic(), now
         return bool(found)
 
-    wait_until(busy, describe=lambda: "no worker computes")
+    wait_until(busy, describe=lambda: "none of them computes")
     return found[0]
 
 
@@ -101,9 +107,9 @@ def _daemons(cluster: LocalCluster, kind: str) -> list[psutil.Process]:
     return alive([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)])
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def _runs(process: psutil.Process, module: str) -> bool:
     try:
-        return _WORKER in process.cmdline()
+        return module in process.cmdline()
     except psutil.NoSuchProcess:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from random import Random
 
@@ -36,10 +37,15 @@ def run_round(site: Site, fault: Fault, random: Random) -> Round:
     site.load.resume()
     site.models.publish_bad()
     site.models.publish_good()
+    if fault.in_flight:
+        site.hold_up_requests()
     blow = fault.inject(site, random)
+    blow_ms = (time.time() - (time.monotonic() - blow)) * 1000
     if site.job != job:
         restored = 0  # counted anew
-    seconds = site.wait_until_running(blow, restored, restarts=fault.restarts)
+    seconds = site.wait_until_running(blow, restored, restarts=bool(fault.restarts))
+    if fault.in_flight:
+        site.speculation.let_go()
     findings = site.settle()
     site.wait_until_newest_serves()
     faults = findings.faults
@@ -47,11 +53,16 @@ def run_round(site: Site, fault: Fault, random: Random) -> Round:
     if serving != {site.models.newest_good}:
         faults.append(f"version {serving} serves instead of {site.models.newest_good}")
     faults += left_behind(site.cluster, started)
+    restarts = site.checkpoint_counts()["restored"] - restored
+    if restarts and fault.restarts is False:
+        faults.append(f"the job restarted {restarts} times")
+    if fault.in_flight and not site.answers.account.in_flight(blow_ms):
+        faults.append("no request was in flight")
     return Round(
         records=len(site.load.sent) - records,
         seconds=seconds,
         lost=len(findings.lost),
         doubled=len(findings.doubled),
-        restarts=site.checkpoint_counts()["restored"] - restored,
+        restarts=restarts,
         faults=faults,
     )

@@ -1,25 +1,30 @@
-"""What faults are injected into: a broker, a cluster, the serving job on it, and records that flow through."""
+"""What faults are injected into: a broker, a cluster, a job on it, and records that flow through."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from unittest.mock import patch
 
 from modelserving import topics as kafka_topics
+from modelserving.flink.options import SPECULATIVE
 from modelserving.local.broker import LocalBroker, free_port
 from modelserving.local.cluster import LocalCluster
 from modelserving.topics import Topics
 from tests.faults.answers import AnswerReader
 from tests.faults.invariants import Findings
 from tests.faults.load import Load, Position
-from tests.faults.models import Models
+from tests.faults.models import Models, small_examples
 from tests.faults.processes import task_managers
+from tests.faults.speculation import ARGUMENTS, FAST_VERSION, Speculation
 from tests.flink.cluster import submit
-from tests.flink.jobs import rest, running_job
+from tests.flink.jobs import SPECULATIVE_JOB, rest, running_job
+from tests.flink.scripted.script import ENVIRONMENT
 from tests.waiting import LIMIT_S, wait_until
 
 RUNNING_LIMIT_S = 180.0
@@ -39,13 +44,22 @@ class Site:
     """One join's job on its own cluster and broker, all below `folder`; a context manager."""
 
     def __init__(self, folder: Path, join: str, rate: float, settings: Mapping[str, str] | None = None) -> None:
-        """`rate`: of the records, per second; `settings`: of Flink, on top of `flink-conf/`."""
+        """All that a job needs.
+
+        Args:
+            folder: of all files.
+            join: of the serving job; or `SPECULATIVE`: it is that job.
+            rate: of the records, per second.
+            settings: of Flink, on top of `flink-conf/`.
+        """
         self.join = join
         self.topics = Topics("faults-")
         self.broker = LocalBroker(folder / "kafka", free_port())
         ports = {"jobmanager.rpc.port": str(free_port())}
         self.cluster = LocalCluster(folder / "flink", free_port(), _SETTINGS | ports | dict(settings or {}))
-        self.models = Models(self.broker.bootstrap_servers, self.topics)
+        self.speculation = Speculation(folder / "script")
+        small = self.speculation.smart if self._is_speculative else small_examples()
+        self.models = Models(self.broker.bootstrap_servers, self.topics, small)
         self.load = Load(self.broker.bootstrap_servers, self.topics.records, rate)
         self.answers = AnswerReader(self.broker.bootstrap_servers, self.topics)
         self.job = ""
@@ -53,12 +67,16 @@ class Site:
 
     def __enter__(self) -> Site:
         with ExitStack() as stack:
+            if self._is_speculative:
+                stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
             stack.enter_context(self.broker)
             kafka_topics.create(self.broker.bootstrap_servers, self.topics, _PARTITIONS)
             stack.callback(self.cluster.down)
             self.cluster.up()
             stack.enter_context(self.answers)
             stack.enter_context(self.load)
+            if self._is_speculative:
+                self.speculation.begin(self.broker.bootstrap_servers, self.topics)
             self.models.publish_good()
             self.submit()
             self.load.resume()
@@ -74,10 +92,13 @@ class Site:
     def submit(self, checkpoint: Path | None = None) -> None:
         """Start the job, anew or from a checkpoint."""
         savepoint = checkpoint.as_uri() if checkpoint else None
-        servers = self.broker.bootstrap_servers
-        self.job = submit(
-            self.cluster, servers, self.topics, self.join, _PARALLELISM, savepoint, supervise=self.supervise
-        )
+        where = self.cluster, self.broker.bootstrap_servers, self.topics
+        if self._is_speculative:
+            self.job = submit(
+                *where, None, _PARALLELISM, savepoint, SPECULATIVE_JOB, ARGUMENTS, supervise=self.supervise
+            )
+        else:
+            self.job = submit(*where, self.join, _PARALLELISM, savepoint, supervise=self.supervise)
 
     def supervise(self) -> None:
         """Start a TaskManager if there is none, as whatever supervises processes would."""
@@ -142,9 +163,9 @@ class Site:
             self.answers.read()
         self.wait_for_checkpoint()  # what was still in a transaction, and is too much, shows now
         # Statistics come up to a second after the scores.
-        while time.monotonic() < deadline and self.answers.read().statistics_faults():
+        while self.answers.read().statistics_faults() and time.monotonic() < deadline:
             pass
-        findings = self.answers.read().findings(self.load.sent, self.models.bad)
+        findings = account.findings(self.load.sent, self.models.bad)
         findings.wrong.extend(account.statistics_faults())
         return findings
 
@@ -152,6 +173,11 @@ class Site:
         """Hold the records, and wait until those before are answered."""
         self.load.pause()
         self._wait_for_answers(self.load.sent.values())
+
+    def hold_up_requests(self) -> None:
+        """Have requests of the speculative job in flight from now on, each until its deadline."""
+        self.speculation.hold_up()
+        wait_until(lambda: self.serving_versions() == {FAST_VERSION}, describe=lambda: "no request is held up")
 
     def serving_versions(self) -> set[str]:
         """The versions that score a handful of records sent now."""
@@ -171,6 +197,10 @@ class Site:
             lambda: all(self.serving_versions() == newest for _ in range(_PROBES)),
             describe=lambda: f"{newest} does not serve",
         )
+
+    @property
+    def _is_speculative(self) -> bool:
+        return self.join == SPECULATIVE
 
     def _wait_for_answers(self, positions: Collection[Position]) -> None:
         wait_until(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from modelserving.statistics.keys import policy_key
 from modelserving.wire.serving_pb2 import LogPosition, Reason, Rejected, ServingResult
-from modelserving.wire.stats_pb2 import ServingStats
+from modelserving.wire.speculative_pb2 import LateAnswer, SpeculativeDecision, SpeculativeVote, VoteState
+from modelserving.wire.stats_pb2 import PolicyStats, ServingStats
 from tests.faults.invariants import Account
 from tests.faults.load import BAD
 
@@ -124,3 +126,75 @@ def test_versions_that_are_added_up_count() -> None:
     earlier = ServingStats(name="(earlier versions)", served=99)
     account.add_statistics(b"e", earlier.SerializeToString())
     assert account.statistics_faults() == []
+
+
+def vote(version: str, state: VoteState = VoteState.ANSWERED, *, counted: bool = False) -> SpeculativeVote:
+    return SpeculativeVote(model="m", model_version=version, state=state, counted=counted)
+
+
+def decision(number: int, answer: float, *votes: SpeculativeVote, received_ms: int = 1000) -> tuple[bytes, bytes]:
+    partition, offset = SENT[number]
+    record = LogPosition(partition=partition, offset=offset)
+    decided = SpeculativeDecision(
+        record=record, number=answer, votes=votes, received_at_ms=received_ms, decided_at_ms=received_ms + 50
+    )
+    return b"%d" % number, decided.SerializeToString()
+
+
+def decided_account(*decisions: tuple[bytes, bytes]) -> Account:
+    account = Account()
+    for each in decisions:
+        account.add_decision(*each)
+    return account
+
+
+SMART, FAST = vote("3", counted=True), vote("0", counted=True)
+DECIDED = [
+    decision(0, 3.0, SMART, vote("0")),
+    decision(1, 0.0, vote("3", VoteState.OUTSTANDING), FAST),
+    decision(2, -1.0, vote("", VoteState.NOT_LOADED), vote("0", VoteState.FAILED)),
+]
+
+
+def test_decided_once_by_the_model_that_is_counted() -> None:
+    account = decided_account(*DECIDED)
+    sent = {number: SENT[number] for number in range(3)}
+    assert account.findings(sent, []).faults == []
+    assert [account.versions([SENT[number]]) for number in range(3)] == [{"3"}, {"0"}, {""}]
+    account.add_decision(*DECIDED[1])
+    assert account.findings(sent, []).faults == ["1 records doubled, such as [(1, 0)]"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "votes", "version"),
+    [(2.0, [SMART], "3"), (0.0, [SMART, vote("0")], "3"), (3.0, [vote("3", VoteState.OUTSTANDING)], "")],
+)
+def test_an_answer_that_is_not_that_of_the_model_counted(
+    answer: float, votes: list[SpeculativeVote], version: str
+) -> None:
+    (fault,) = decided_account(decision(0, answer, *votes)).findings({0: SENT[0]}, []).faults
+    assert fault == f"the answer to the record at (0, 0) is {answer}, by version {version!r}"
+
+
+def test_what_is_in_flight() -> None:
+    account = decided_account(*(decision(number, 3.0, SMART, received_ms=1000 + 10 * number) for number in range(3)))
+    assert [account.in_flight(at_ms) for at_ms in (1000, 1005, 1025, 1055, 1100)] == [0, 1, 3, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("smart", "fast", "decided", "faults"),
+    [
+        (2, 2, 3, []),
+        (1, 2, 3, ["by the statistics version '3' served 1 records, by the results 2"]),
+        (2, 3, 3, ["by the statistics version '0' served 3 records, by the results 2"]),
+        (2, 2, 2, ["by the statistics 2 records were decided, and 3 were"]),
+    ],
+)
+def test_statistics_count_each_vote_and_each_decision(smart: int, fast: int, decided: int, faults: list[str]) -> None:
+    account = decided_account(*DECIDED)
+    account.add_late_answer(LateAnswer(vote=vote("3")).SerializeToString())
+    account.add_late_answer(LateAnswer(vote=vote("3", VoteState.FAILED)).SerializeToString())
+    account.add_statistics(b"smart", ServingStats(model_version="3", served=smart).SerializeToString())
+    account.add_statistics(b"fast", ServingStats(model_version="0", served=fast).SerializeToString())
+    account.add_statistics(policy_key("wine"), PolicyStats(decided=decided).SerializeToString())
+    assert account.statistics_faults() == faults

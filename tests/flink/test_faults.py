@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from modelserving.flink.options import JOINS
-from tests.faults.injections import FAULTS, Fault, chance, kill_task_managers
+from modelserving.flink.options import JOINS, SPECULATIVE
+from tests.faults.injections import FAULTS, SPECULATIVE_FAULTS, Fault, chance, faults_of, kill_task_managers
 from tests.faults.rounds import run_round
 from tests.faults.site import Site
 
 RATE = 500
 # A worker that hangs is missed after a minute.
 SOONER = {"execution.checkpointing.timeout": "20 s", "task.cancellation.timeout": "20 s"}
-SHORTER = {"TaskManager killed every few seconds": Fault(partial(kill_task_managers, span_s=15))}
 CASES = sorted((JOINS[number % len(JOINS)], name) for number, name in enumerate(FAULTS))
-"""Each fault with one of the joins, in turn."""
+CASES += [(SPECULATIVE, name) for name in SPECULATIVE_FAULTS]
+"""Each fault with one of the joins, in turn; and those of the speculative job."""
 
 
 class Sites:
-    """Lends the site of a join, the same one to several tests: it takes long to start."""
+    """Lends the site of a job, the same one to several tests: it takes long to start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,7 +61,14 @@ def sites(kafka_ready: None, flink_ready: None, tmp_path_factory: pytest.TempPat
     lender.close()
 
 
+def shortened(fault: Fault) -> Fault:
+    """The same, for a shorter time."""
+    return (
+        replace(fault, inject=partial(kill_task_managers, span_s=15)) if fault.inject is kill_task_managers else fault
+    )
+
+
 @pytest.mark.parametrize(("join", "name"), CASES, ids=[f"{join} {name}" for join, name in CASES])
 def test_fault_loses_and_doubles_nothing(join: str, name: str, sites: Sites) -> None:
     with sites.lend(join) as site:
-        assert run_round(site, {**FAULTS, **SHORTER}[name], chance(1)).faults == []
+        assert run_round(site, shortened(faults_of(join)[name]), chance(1)).faults == []
