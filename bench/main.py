@@ -42,6 +42,7 @@ COMPARED = (
     "per-record-python",
     "identity",
     "no-model",
+    "no-model-keyed",
     "no-model-java-peer",
 )
 
@@ -62,7 +63,7 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 @click.option("--warm-up", "warm_up_s", default=20.0, help="Seconds from a job's first result on.")
 @click.option("--seconds", default=60.0, help="Measured, after the warm-up.")
 @click.option("--most-records", default=3_000_000, type=click.IntRange(1), help="Measured, whichever comes first.")
-@click.option("--backlog", default=8_000_000, type=click.IntRange(1), help="Records on the log, warm-up included.")
+@click.option("--backlog", default=20_000_000, type=click.IntRange(1), help="Records on the log, warm-up included.")
 @click.option("--parallelism", default=1, type=click.IntRange(1), help="Of every pipeline.")
 @click.option("--pipelines", default=" ".join(COMPARED), callback=_names(tuple(PIPELINES)), help="What to compare.")
 @click.option("--models", default=" ".join(MODELS), callback=_names(MODELS), help="What to score with.")
@@ -136,7 +137,7 @@ def _make_command(context: click.Context) -> str:
             continue
         value = context.params[name]
         if value != parameter.get_default(context):
-            shown = f'"{" ".join(value)}"' if isinstance(value, tuple) else f"{value:g}"
+            shown = f'"{" ".join(value)}"' if isinstance(value, tuple) else f"{value:.12g}"
             words.append(f"{name.removesuffix('_s').upper()}={shown}")
     return " ".join(words)
 

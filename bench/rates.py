@@ -33,6 +33,8 @@ class Rate:
     seconds: float
     first_result_s: float
     """From the start of the process."""
+    warm_up_s: float
+    """From then until it was measured."""
     peak_mib: dict[str, float]
     """By process."""
 
@@ -62,5 +64,6 @@ def measure(job: Job, written: Callable[[], int], span: Span) -> Rate:
         records=end - begin,
         seconds=stop - start,
         first_result_s=first - job.started,
+        warm_up_s=start - first,
         peak_mib=watch.memory.mib(),
     )

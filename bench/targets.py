@@ -38,6 +38,7 @@ TARGETS = (
     ),
     Target("the same, keyed", "keyed", "per-record-python", MODELS, 20),
     Target("each model, partitioned, against our own pipeline with no model", "partitioned", "no-model", MODELS, 0.8),
+    Target("the same, keyed", "keyed", "no-model-keyed", MODELS, 0.8),
 )
 LATENCY_MS = {"default": {"p50": 25, "p99": 45}, "low-latency": {"p50": 8, "p99": 20}}
 """At most, by profile, at `LATENCY_RATE` records/s, of the partitioned join."""

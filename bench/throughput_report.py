@@ -18,7 +18,7 @@ RATIOS = (
     ("partitioned", "per-record-python"),
     ("keyed", "per-record-python"),
     ("partitioned", "no-model"),
-    ("keyed", "no-model"),
+    ("keyed", "no-model-keyed"),
 )
 """Pairs of pipelines of which the one is compared with the other."""
 
