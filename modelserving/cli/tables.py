@@ -31,10 +31,9 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> FittingTable:
         )
     )
     for each in stats:
-        latency, recent, drift = each["latency_ms"], each["recent"], each["drift"]
+        latency, recent = each["latency_ms"], each["recent"]
         asked = bool(each["name"])
         rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(each["rejected"].items()))
-        shift = max([drift["score_psi"], *drift["feature_psi"].values()])
         table.add_row(
             each["data_type"] or "(unknown)",
             each["name"] if asked else "(none asked)",
@@ -48,7 +47,7 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> FittingTable:
             f"{latency['p50']:.0f}" if latency["count"] else "",
             f"{latency['p99']:.0f}" if latency["count"] else "",
             f"{each['score_time_us']['p50']:.1f}" if each["score_time_us"]["count"] else "",
-            f"PSI {shift:.2f}{', drifted' if drift['drifted'] else ''}" if drift["current_records"] else "",
+            _drift(each["drift"]),
         )
     return table
 
@@ -112,6 +111,16 @@ def events_table(events: Iterable[Mapping[str, Any]]) -> FittingTable:
             ": ".join(filter(None, (event["reason"], event["detail"]))),
         )
     return table
+
+
+def _drift(drift: Mapping[str, Any]) -> str:
+    """The greatest index, whether it is too great, and when the mean of the scores last changed."""
+    if not (drift["score_psi"] or drift["feature_psi"]):
+        return "not compared" if drift["current_records"] else ""
+    shift = max([drift["score_psi"], *drift["feature_psi"].values()])
+    drifted = ", drifted" if drift["drifted"] else ""
+    changed = f", mean changed {_time(drift['changed_ms'])}" if drift["changed_ms"] else ""
+    return f"PSI {shift:.2f}{drifted}{changed}"
 
 
 def _time(milliseconds: int | None) -> str:

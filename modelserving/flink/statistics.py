@@ -25,9 +25,9 @@ from modelserving.wire.serving_pb2 import ModelEvent
 from modelserving.wire.state_pb2 import StatsDelta
 
 GATHERED_S = 1
-"""Deltas are gathered for so long, in the JVM; also the least between two messages of a key."""
+"""Deltas are gathered for so long, in the JVM; also the least between two messages of a key that tell of any."""
 AT_REST_AFTER_MS = 2500
-"""Without deltas, a version or a policy is told to be at rest: its last rates would stand for ever."""
+"""Without deltas, a version or a policy is told to be at rest, once: its last rates would stand for ever."""
 
 
 def bucket_of(row: Row) -> str:

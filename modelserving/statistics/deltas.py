@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import nan
 from zlib import crc32
 
 import numpy as np
@@ -28,6 +29,8 @@ BUCKETS = (b"0", b"4", b"5", b"g")
 """Deltas are gathered by bucket, not by data type and model, so that thousands of models are a few crossings a second.
 Of these names Flink's two hashes, of SQL's GROUP BY and of a stream's key, send each to another of up to four subtasks.
 Never to change: checkpointed totals are kept by bucket."""
+_COMPARED = (pa.float64(), pa.string())
+"""What features must be to be drawn."""
 
 
 class BatchTally:
@@ -47,7 +50,7 @@ class BatchTally:
 
         Args:
             records: columns of `decoding.RAW_SCHEMA`.
-            features: the same records, decoded; columns that are no numbers are passed over.
+            features: the same records, decoded; columns that are neither numbers nor texts are passed over.
             now_us: the time of scoring, epoch microseconds.
         """
         delta, now_ms = self._delta, now_us // 1000
@@ -82,17 +85,21 @@ class BatchTally:
         return outgoing([self._delta])
 
     def _draw(self, features: pa.RecordBatch, scores: Scores) -> None:
-        """Draw records at even distances: the score of each (NaN if it is no number), then its numeric features."""
-        numeric = [field.name for field in features.schema if field.type == pa.float64() and field.name[0] != "@"]
+        """Draw records at even distances: the score of each (NaN if it is no number), then its features."""
+        names = [field.name for field in features.schema if field.type in _COMPARED and field.name[0] != "@"]
         if not self._delta.features:
-            self._delta.features.extend(numeric)
+            self._delta.features.extend(names)
         rows = drawn(scores.rows)
-        sample = np.full((len(rows), 1 + len(numeric)), np.nan, "<f4")
+        sample = np.full((len(rows), 1 + len(names)), np.nan, "<f4")
         with np.errstate(over="ignore"):  # what no float32 can hold is infinite here, and in no bin
             if scores.numbers is not None and scores.label_index is None:
                 sample[:, 0] = scores.numbers[rows]
-            for column, name in enumerate(numeric, start=1):
-                sample[:, column] = features.column(name).to_numpy(zero_copy_only=False)[rows]
+            for column, name in enumerate(names, start=1):
+                values = features.column(name)
+                is_text = values.type == pa.string()
+                sample[:, column] = (
+                    _places(values.take(pa.array(rows))) if is_text else values.to_numpy(zero_copy_only=False)[rows]
+                )
         self._samples.append(sample)
 
 
@@ -108,6 +115,15 @@ def rejected_deltas(rejected: Sequence[RejectedRecord]) -> Outgoing:
 def drawn(rows: int) -> NDArray[np.int64]:
     """Which of so many rows are drawn for the distributions."""
     return np.linspace(0, rows - 1, min(rows, SAMPLE)).astype(np.int64)
+
+
+def _places(texts: pa.Array) -> list[float]:
+    """Where a hash puts each text between 0 and 1, the same in every process; NaN for none.
+
+    So categories have a distribution, as numbers do: frequent ones fill a bin, rare ones share some.
+    """
+    # No more bits than a float32 keeps: no two places become one, nor do they leave the interval.
+    return [nan if text is None else (crc32(text.encode()) >> 8) / (1 << 24) for text in texts.to_pylist()]
 
 
 def key_of(delta: StatsDelta) -> bytes:

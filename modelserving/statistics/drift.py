@@ -1,7 +1,8 @@
 """Drift: are the records and scores of the last minutes like those from when the version began to serve?
 
-Two answers: the population stability index (PSI) of the score and of each numeric feature, over bins that hold a tenth
-of the reference each; and ADWIN, a streaming detector of a change of mean, over the score's mean of each second.
+Two answers: the population stability index (PSI) of the score and of each feature, over bins that hold a tenth of the
+reference each (a text is where its hash puts it); and ADWIN, a streaming detector of a change of mean, over the score's
+mean of each second.
 
 PSI: N. Siddiqi, Credit Risk Scorecards (2006), the sum over bins of (p - q) ln(p / q); by its rule of thumb, below 0.1
 nothing has shifted, above 0.25 much has. ADWIN: A. Bifet, R. Gavalda, Learning from Time-Changing Data with Adaptive
@@ -117,6 +118,10 @@ class DriftMonitor:
         drift, state = stats.drift, self.state
         drift.current_records = sum(minute.records for minute in state.minutes)
         if drift.current_records < LEAST_RECORDS:
+            if drift.current_records < LEAST_RECORDS // 2:
+                # What was found of earlier records says nothing of these.
+                drift.score_psi, drift.drifted = 0.0, False
+                drift.feature_psi.clear()
             return []
         current = np.sum([minute.counts for minute in state.minutes], axis=0)
         ends = np.cumsum([len(bins.counts) for bins in state.reference])[:-1]

@@ -42,7 +42,7 @@ STATS = ServingStats(
     rejected={"MODEL_FAILED": 5},
     recent=Recent(served_per_s=617),
     latency_ms=Quantiles(count=1234, p50=21, p99=42),
-    drift=Drift(current_records=400, score_psi=0.3, drifted=True),
+    drift=Drift(current_records=400, score_psi=0.3, drifted=True, changed_ms=1_700_000_000_000),
 )
 EVENT = ModelEvent(
     kind=EventKind.SERVING,
@@ -89,7 +89,8 @@ def told(broker: LocalBroker, topics: Topics) -> None:
 
 def test_stats(run: Run) -> None:
     shown = run("stats").stdout
-    for text in ("wine", "forest", "PMML", "1234", "617", "5 MODEL_FAILED", "PSI 0.30, drifted", "2023-11-14"):
+    drift = "PSI 0.30, drifted, mean changed 2023-11-14 22:13:20Z"
+    for text in ("wine", "forest", "PMML", "1234", "617", "5 MODEL_FAILED", drift):
         assert text in shown
     assert len(shown.splitlines()) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from modelserving.configuration import load_data_types
@@ -69,6 +70,28 @@ def test_labels_are_all_counted() -> None:
     delta = scored(4, Fixed(answers))
     assert dict(delta.labels) == {"a": 1, "b": 3}
     assert np.isnan(np.frombuffer(delta.sample, "<f4").reshape(4, -1)[:, 0]).all()
+
+
+def test_a_category_has_a_place_which_is_the_same_in_each_batch() -> None:
+    def places(products: list[str | None]) -> list[float]:
+        rows = len(products)
+        features = pa.record_batch(
+            {"product": pa.array(products, pa.string()), "@key": pa.array(products, pa.string())}
+        )
+        counted = tally()
+        records = pa.record_batch({"timestamp_ms": pa.array([0] * rows, pa.int64())})
+        counted.served(records, features, Scores(rows, numbers=np.zeros(rows)), RECEIVED_US)
+        (delta,) = deltas.parse(value for _, value in counted.outgoing().messages)
+        assert list(delta.features) == ["product"]
+        drawn: list[float] = np.frombuffer(delta.sample, "<f4").reshape(rows, 2)[:, 1].tolist()
+        return drawn
+
+    bread, milk, again, none = places(["bread", "milk", "bread", None])
+    assert bread == again != milk
+    assert 0 <= bread < 1
+    assert 0 <= milk < 1
+    assert np.isnan(none)
+    assert places(["milk"]) == [milk] == [0.73496413230896]
 
 
 def test_failed_records_are_rejected_and_not_served() -> None:

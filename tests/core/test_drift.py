@@ -121,14 +121,27 @@ def mostly(value: float, share: float, other: float) -> Draw:
         (mostly(0, 0, 0), mostly(7, 0, 0)),
         (mostly(0, 0.08, 3), mostly(0, 0.6, 300)),
         (normal(0), nothing),
+        # As `deltas` draws them: each category has a place, by its hash.
+        (mostly(0.735, 0.3, 0.12), mostly(0.735, 0.3, 0.4)),
     ],
-    ids=["rare becomes usual", "another constant", "more that is not 0", "no numbers any more"],
+    ids=["rare becomes usual", "another constant", "more that is not 0", "no numbers any more", "another category"],
 )
 def test_shifts_of_features_that_are_mostly_one_value(before: Draw, after: Draw) -> None:
     watched = Watched()
     assert watched.seconds(REFERENCE_S + 60, before, normal(5)) == []
     (news,) = watched.seconds(60, after, normal(5))
     assert news.startswith("x has shifted")
+
+
+def test_what_was_found_is_forgotten_when_too_few_records_come_to_compare() -> None:
+    watched = Watched()
+    watched.seconds(REFERENCE_S, normal(0), normal(5))
+    watched.seconds(60, normal(3), normal(5))
+    assert watched.stats.drift.drifted
+    watched.now_ms += 10 * 60_000
+    assert watched.second(normal(3), normal(5)) == []
+    drift = watched.stats.drift
+    assert (drift.current_records, drift.drifted, drift.score_psi, dict(drift.feature_psi)) == (100, False, 0.0, {})
 
 
 def test_small_scores_that_change_are_noticed_late_and_after_restarts() -> None:
