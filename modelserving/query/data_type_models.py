@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,13 +52,18 @@ class DataTypeModels:
 
     def __init__(self, data_type: str) -> None:
         self.data_type = data_type
-        self.served: dict[str, Served] = {}
-        """By instance, also by such as have gone."""
+        self._served: dict[tuple[str, str], Served] = {}
+        """By instance, also by such as have gone. A lane serves several models: there also by name."""
         self.rejected: Counter[str] = Counter()
         """By reason; also such as named no version."""
         self._versions: dict[VersionKey, Version] = {}
         self._received: dict[int, int] = {}
         """Offset → when a message arrived that did not say what bytes it has; admission completes it later."""
+
+    @property
+    def served(self) -> Iterator[tuple[str, Served]]:
+        """Instances, also such as have gone, and what they serve."""
+        return ((instance, served) for (instance, _), served in self._served.items())
 
     def apply(self, event: ModelEvent) -> None:
         """Take in an event. Events of several instances may come in another order than they happened in."""
@@ -81,13 +86,12 @@ class DataTypeModels:
         Args:
             is_there: tells of an instance whether it is one of those that run.
         """
-        serving = {name: served for name, served in sorted(self.served.items(), key=_by_number) if is_there(name)}
+        serving = [(name, served) for name, served in sorted(self.served, key=_by_number) if is_there(name)]
         versions = sorted(self._versions.values(), key=lambda version: (version.offset or -1, version.key))
         return {
             "data_type": self.data_type,
             "serving": [
-                {"instance": name, **_named(served.key), "since_ms": served.since_ms}
-                for name, served in serving.items()
+                {"instance": name, **_named(served.key), "since_ms": served.since_ms} for name, served in serving
             ],
             "versions": [_plain(version, serving) for version in reversed(versions)],
         }
@@ -116,26 +120,36 @@ class DataTypeModels:
         if event.kind != EventKind.ADMITTED or version.offset is None:
             version.offset = offset
         # A version that serves may be sent again, and nothing follows.
-        if event.kind != EventKind.RECEIVED or all(served.key != key for served in self.served.values()):
+        if event.kind != EventKind.RECEIVED or all(served.key != key for _, served in self.served):
             _set_state(version, event)
         if event.kind == EventKind.SERVING and event.detail.startswith(_ENGINE):
             version.engine = event.detail.removeprefix(_ENGINE).partition(":")[0][:LONGEST_DETAIL]
 
     def _apply_to_instance(self, event: ModelEvent) -> None:
         key = (event.model_name, event.model_version, event.model_sha256)
-        served = self.served.get(event.instance)
+        place = event.instance, event.model_name if _lane(event.instance) else ""
+        served = self._served.get(place)
         if served is not None and event.at_ms < served.since_ms:
             return
         if event.kind == EventKind.SERVING:
             # After a restart of the job it is told again, and serves since then all the same.
             since_ms = served.since_ms if served is not None and served.key == key else event.at_ms
-            self.served[event.instance] = Served(key, since_ms)
+            self._served[place] = Served(key, since_ms)
+            self._leave_other_lanes(event)
         elif event.kind == EventKind.REPLACED and served is not None and served.key == key:
-            del self.served[event.instance]
+            del self._served[place]
+
+    def _leave_other_lanes(self, event: ModelEvent) -> None:
+        """A model runs in one lane; a job that came back with fewer of them says nothing of those that it had."""
+        lane = _lane(event.instance)
+        for (instance, name), served in list(self._served.items()):
+            elsewhere = lane and _lane(instance) not in ("", lane)
+            if elsewhere and name == event.model_name and served.since_ms <= event.at_ms:
+                del self._served[instance, name]
 
     def _forget_old(self) -> None:
         if len(self._versions) > MOST_VERSIONS:
-            serving = {served.key for served in self.served.values()}
+            serving = {served.key for _, served in self.served}
             idle = [version for version in self._versions.values() if version.key not in serving]
             if idle:
                 del self._versions[min(idle, key=lambda version: version.state_at_ms).key]
@@ -159,8 +173,8 @@ def _named(key: VersionKey) -> dict[str, str]:
     return dict(zip(("name", "version", "sha256"), key, strict=True))
 
 
-def _plain(version: Version, serving: dict[str, Served]) -> dict[str, Any]:
-    by = {name: served.since_ms for name, served in serving.items() if served.key == version.key}
+def _plain(version: Version, serving: Sequence[tuple[str, Served]]) -> dict[str, Any]:
+    by = {name: served.since_ms for name, served in serving if served.key == version.key}
     return {
         **_named(version.key),
         **_state(version),
@@ -173,6 +187,11 @@ def _plain(version: Version, serving: dict[str, Served]) -> dict[str, Any]:
         "instances": list(by),
         "model_log_offset": version.offset,
     }
+
+
+def _lane(instance: str) -> str:
+    """The lane of speculative serving that an instance is of; empty: it is of none."""
+    return instance.rpartition(" ")[0] if instance.startswith("lane-") else ""
 
 
 def _by_number(item: tuple[str, Served]) -> tuple[int, str]:

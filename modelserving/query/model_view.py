@@ -15,7 +15,7 @@ MOST_DATA_TYPES = 5000
 they serve."""
 
 _LOOKED_AT = 20
-_INSTANCE = re.compile(r"(?P<join>.+) \d+/(?P<total>\d+)")
+_INSTANCE = re.compile(r"(?P<operator>.+) \d+/(?P<total>\d+)")
 _OF_INSTANCES = (EventKind.LOADING, EventKind.LOAD_FAILED, EventKind.SERVING, EventKind.REPLACED)
 
 
@@ -25,9 +25,9 @@ class ModelView:
     def __init__(self) -> None:
         self._data_types: dict[str, DataTypeModels] = {}
         self._encoded: dict[str, bytes] = {}
-        self._instances: tuple[str, str] | None = None
-        """Join and number of the instances that were heard of last: a job that was rescaled has no others."""
-        self._heard_ms = 0
+        self._instances: dict[str, tuple[int, str, str]] = {}
+        """By family of operators: when which operator was heard of last, and of how many instances. A job that was
+        rescaled has no others."""
 
     def apply(self, event: ModelEvent) -> None:
         """Take in an event."""
@@ -63,35 +63,45 @@ class ModelView:
     def serving(self) -> Iterator[tuple[str, str, Served]]:
         """Data type, instance, and what it serves."""
         for name, models in sorted(self._data_types.items()):
-            for instance, served in models.served.items():
+            for instance, served in models.served:
                 if self._is_there(instance):
                     yield name, instance, served
 
     def serving_of(self, data_type: str) -> set[VersionKey]:
         """The versions that serve a data type."""
         models = self._data_types.get(data_type)
-        served = {} if models is None else models.served
-        return {each.key for instance, each in served.items() if self._is_there(instance)}
+        served = () if models is None else models.served
+        return {each.key for instance, each in served if self._is_there(instance)}
 
     def _hear_of(self, instance: str, at_ms: int) -> None:
         match = _INSTANCE.fullmatch(instance)
-        # Partitions are not read in the order in which things happened.
-        if match is None or at_ms < self._heard_ms:
+        if match is None:
             return
-        self._heard_ms = at_ms
-        instances = match["join"], match["total"]
-        if instances != self._instances:
-            self._instances = instances
+        operator, total = match["operator"], match["total"]
+        heard_ms, *instances = self._instances.get(_family(operator), (0, "", ""))
+        # Partitions are not read in the order in which things happened.
+        if at_ms < heard_ms:
+            return
+        self._instances[_family(operator)] = at_ms, operator, total
+        if instances != [operator, total]:
             self._encoded.clear()
 
     def _is_there(self, instance: str) -> bool:
         match = _INSTANCE.fullmatch(instance)
-        return match is None or (match["join"], match["total"]) == self._instances
+        if match is None:
+            return True
+        _, operator, total = self._instances.get(_family(match["operator"]), (0, "", ""))
+        return (match["operator"], match["total"]) == (operator, total)
 
     def _forget_oldest(self) -> None:
         # In the order of their last events. Where many in a row serve, one more or less does not matter.
         for name, models in islice(self._data_types.items(), _LOOKED_AT):
-            if not any(map(self._is_there, models.served)):
+            if not any(self._is_there(instance) for instance, _ in models.served):
                 del self._data_types[name]
                 self._encoded.pop(name, None)
                 return
+
+
+def _family(operator: str) -> str:
+    """Of the two joins a job has one; of lanes it has several beside each other."""
+    return "join" if operator.endswith("-join") else operator

@@ -16,26 +16,28 @@ class PoliciesView:
 
     def __init__(self) -> None:
         self._latest: dict[bytes, tuple[PolicyStats, bytes]] = {}
+        self._partitions: dict[bytes, int] = {}
         self.history = History()
         """By data type: records decided, those of them at the deadline, and the time to a decision."""
 
-    def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
+    def apply(self, key: bytes | None, value: bytes | None, partition: int = 0) -> bytes | None:
         """Take in a message of the topic; what it says, encoded, or None if it removes its key, or is older than
         what is known.
 
         Raises:
             DecodeError: it is not a `PolicyStats`; nothing has changed.
         """
+        key = key or b""
         if not value:
-            self._latest.pop(key or b"", None)
+            self._latest.pop(key, None)
             return None
         stats = PolicyStats.FromString(value)
-        known = self._latest.get(key or b"")
-        if known is not None and stats.updated_ms < known[0].updated_ms:
-            # The key was in another partition before the topic got more of them.
+        known = self._latest.get(key)
+        if known is not None and self._partitions[key] != partition and stats.updated_ms < known[0].updated_ms:
+            # As in `StatsView`.
             return None
         encoded = encode(plain(stats))
-        self._latest[key or b""] = (stats, encoded)
+        self._latest[key], self._partitions[key] = (stats, encoded), partition
         recent = stats.recent
         counts = (recent.decided, recent.at_deadline)
         self.history.add((stats.data_type,), stats.updated_ms, recent.seconds, counts, recent.decision_ms)

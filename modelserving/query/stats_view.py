@@ -26,12 +26,13 @@ class StatsView:
         self.history = History()
         """By data type, name, version and sha256: records served and rejected, and the latency from their log."""
         self._latest: dict[bytes, tuple[ServingStats, bytes]] = {}
+        self._partitions: dict[bytes, int] = {}
         self._of_model: dict[tuple[str, str], set[bytes]] = {}
         """Data type and model → keys: who asks for one that is not there must not have all looked through."""
         self._of_type: dict[str, DataTypeStats] = {}
         self._changed: set[str] = set()
 
-    def apply(self, key: bytes | None, value: bytes | None) -> bytes | None:
+    def apply(self, key: bytes | None, value: bytes | None, partition: int = 0) -> bytes | None:
         """Take in a message of the topic.
 
         Returns:
@@ -45,12 +46,15 @@ class StatsView:
             return self._forget(key)
         stats = ServingStats.FromString(value)
         known = self._latest.get(key)
-        if known is not None and stats.updated_ms < known[0].updated_ms:
-            # The key was in another partition before the topic got more of them.
+        moved = known is not None and self._partitions[key] != partition
+        if known is not None and moved and stats.updated_ms < known[0].updated_ms:
+            # The key was in another partition before the topic got more of them. In the same one the order on the log
+            # tells: the job's machines may have clocks that differ.
             return None
         encoded = encode(plain(stats))
         self._uncount(key)
         self._latest[key] = (stats, encoded)
+        self._partitions[key] = partition
         self._of_model.setdefault((stats.data_type, stats.name), set()).add(key)
         self._of_type.setdefault(stats.data_type, DataTypeStats(stats.data_type)).add(key, stats)
         self._changed.add(stats.data_type)
@@ -128,6 +132,7 @@ class StatsView:
     def _forget(self, key: bytes) -> bytes | None:
         self._uncount(key)
         known = self._latest.pop(key, None)
+        self._partitions.pop(key, None)
         if known is None:
             return None
         stats, _ = known

@@ -110,11 +110,11 @@ class View:
     def _apply(self, message: Message, news: News) -> None:
         if message.topic == self._topics.serving_stats:
             if is_of_policy(message.key):
-                policy = self.policies.apply(message.key, message.value)
+                policy = self.policies.apply(message.key, message.value, message.partition)
                 if policy is not None:
                     news.policies.append(policy)
                 return
-            told = self.stats.apply(message.key, message.value)
+            told = self.stats.apply(message.key, message.value, message.partition)
             if told is not None:
                 (news.stats if message.value else news.gone).append(told)
         elif message.topic == self._topics.model_events:

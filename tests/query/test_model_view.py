@@ -257,3 +257,22 @@ def test_old_data_types_are_forgotten_unless_one_serves(monkeypatch: pytest.Monk
 def test_a_version_that_is_loaded_again_serves_since_then_all_the_same() -> None:
     view = view_of(of_instance(EventKind.SERVING, "1", 30), of_instance(EventKind.SERVING, "1", 90))
     assert [each["since_ms"] for each in wine(view)["serving"]] == [NOW_MS + 30]
+
+
+def test_lanes_serve_beside_each_other_and_beside_a_join() -> None:
+    view = view_of(
+        of_instance(EventKind.SERVING, "1", 0),
+        of_instance(EventKind.SERVING, "1", 1, "lane-1 1/2", model_name="smart"),
+        of_instance(EventKind.SERVING, "1", 2, "lane-1 2/2", model_name="smart"),
+        of_instance(EventKind.LOADING, "1", 3, "lane-2 1/1", model_name="fast"),
+    )
+    assert serving(view) == {ONE: "1", "lane-1 1/2": "1", "lane-1 2/2": "1"}
+    view.apply(of_instance(EventKind.SERVING, "1", 4, "lane-2 1/1", model_name="fast"))
+    assert set(serving(view)) == {ONE, "lane-1 1/2", "lane-1 2/2", "lane-2 1/1"}
+    # The job comes back with one lane, of one instance.
+    for after_ms, name in ((10, "smart"), (11, "fast")):
+        view.apply(of_instance(EventKind.SERVING, "1", after_ms, "lane-1 1/1", model_name=name))
+    there = {(each["instance"], each["name"]) for each in wine(view)["serving"]}
+    assert there == {(ONE, "tree"), ("lane-1 1/1", "smart"), ("lane-1 1/1", "fast")}
+    view.apply(of_instance(EventKind.REPLACED, "1", 12, "lane-1 1/1", model_name="smart"))
+    assert {each["name"] for each in wine(view)["serving"]} == {"tree", "fast"}

@@ -243,6 +243,21 @@ def test_asks_for_a_token(page: Page, service: PageService) -> None:
     assert page.run("return localStorage.length") == 0
 
 
+def test_a_page_that_nobody_sees_holds_no_connection(page: Page, service: PageService) -> None:
+    """Browsers have six for a service, however many pages of it are open."""
+    page.open(f"{service.url}#type=wine")
+    page.wait_for("#state", "Live")
+    hide = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => true});"
+    turn = "document.dispatchEvent(new Event('visibilitychange'));"
+    page.run(hide + turn)
+    service.answers["/api/stats"] = all_stats(stats("wine", "forest", "2", 77_000))
+    asked = len(service.asked)
+    page.run(f"delete document.hidden; {turn}")
+    wait_until(lambda: page.figure("Served in all") == "77,000", LIMIT_S)
+    page.wait_for("#state", "Live")
+    assert "/api/stream" in service.asked[asked:]
+
+
 def test_connects_again_and_loads_what_it_missed(page: Page, service: PageService) -> None:
     page.expected = ["503", "ERR_"]
     page.open(f"{service.url}#type=wine")

@@ -40,7 +40,8 @@ def test_every_field_is_there_but_the_sketches() -> None:
 
 
 def test_the_latest_message_of_a_data_type_wins_and_a_tombstone_removes_it() -> None:
-    view = view_of(policy(decided=9), policy("beer"), policy(decided=5, updated_ms=NOW_MS))
+    view = view_of(policy(decided=8), policy("beer"), policy(decided=9))
+    assert view.apply(policy_key("wine"), policy(decided=5, updated_ms=NOW_MS).SerializeToString(), partition=1) is None
     assert [(one["data_type"], one["decided"]) for one in shown(view)] == [("beer", 100), ("wine", 9)]
     assert view.apply(policy_key("beer"), None) is None
     assert view.apply(policy_key("ale"), None) is None

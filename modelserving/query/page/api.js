@@ -1,6 +1,7 @@
 // Requests to the query service.
 
 const TOKEN = "modelserving-token";
+const LIMIT_MS = 30_000; // for an answer
 
 /** The service wants a token, or another one. */
 export class Unauthorised extends Error {}
@@ -23,6 +24,7 @@ export async function get(path, signal) {
 }
 
 export async function getJson(path, signal) {
-  const response = await get(path, signal);
+  const limit = AbortSignal.timeout(LIMIT_MS);
+  const response = await get(path, signal ? AbortSignal.any([signal, limit]) : limit);
   return response.json();
 }

@@ -47,7 +47,11 @@ export class Connection {
   /** Connect, again and again; never returns. */
   async keep() {
     for (let failures = 0; ; failures += 1) {
+      await shown();
       const abort = new AbortController();
+      // A browser has few connections to a service, for all tabs together: one that nobody looks at must not hold one.
+      const leave = () => document.hidden && abort.abort();
+      document.addEventListener("visibilitychange", leave);
       try {
         const response = await get("api/stream", abort.signal);
         await Promise.all([
@@ -64,6 +68,10 @@ export class Connection {
         ]);
       } catch (error) {
         this.#connected = false;
+        if (document.hidden) {
+          failures = 0;
+          continue;
+        }
         this.#error = error.message;
         if (error instanceof Unauthorised) {
           this.#waiting = true;
@@ -72,11 +80,25 @@ export class Connection {
           continue;
         }
       } finally {
+        document.removeEventListener("visibilitychange", leave);
         abort.abort();
       }
       await new Promise((resolve) => setTimeout(resolve, pauseMs(failures)));
     }
   }
+}
+
+/** Resolves when somebody can see the page. */
+function shown() {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
 }
 
 /** Longer each time, and not the same in every browser: all of them lose a service that restarts at once. */
