@@ -57,6 +57,17 @@ def check(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_deadlines_that_are_missed(promtool: str, tmp_path: Path) -> None:
+    scraped = {"data_type": "wine", "instance": "query:9000", "job": "query"}
+    told = [
+        series("modelserving_decisions_total", scraped, "0+1000x60"),
+        series("modelserving_decisions_at_deadline_total", scraped, "0+40x20 800+60x40"),
+    ]
+    summary = "more than one in twenty records of wine wait until the deadline"
+    missed = ("DeadlinesMissed", {"data_type": "wine"}, summary)
+    check(promtool, tmp_path, told, {19: False, 40: True}, missed)
+
+
 def test_prometheus_takes_the_rules(promtool: str) -> None:
     done = subprocess.run([promtool, "check", "rules", RULES], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
