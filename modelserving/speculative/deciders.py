@@ -95,7 +95,9 @@ def ask(
         choice = decider(policy, votes, outstanding, at_deadline)
         if choice is not None:
             return _checked(choice)
-    except Exception as error:  # noqa: BLE001 - it may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it may raise anything, and must not end what asks it
         return Choice(None, detail=f"{type(error).__name__}: {error}", why=Why.DECIDER_FAILED)
     if at_deadline or not outstanding:
         when = "the deadline has passed" if at_deadline else "all votes are in"

@@ -116,7 +116,7 @@ class Lane:
                 self._counts.shed += 1
                 told = f"{self._limits.queue} tasks wait already"
                 if run.loading:
-                    self._miss(run, VoteState.NO_SUCH_MODEL, f"the model is being loaded, and {told}")
+                    self._miss(run, VoteState.STILL_LOADING, f"the model is being loaded, and {told}")
                 else:
                     self._miss(run, VoteState.SHED, told)
             else:
@@ -205,14 +205,14 @@ class Lane:
                 self._on_answer()
         try:
             self._model.close()
-        except Exception:
+        except BaseException:
             log.exception("the model %r cannot be closed; what it holds may stay", self.name)
 
     def _prepare(self) -> str:
         """Have the model ready to answer; why it is not, or empty."""
         try:
             self._model.prepare()
-        except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
+        except BaseException as error:  # noqa: BLE001 - even an exit: a thread that ended would answer nothing
             return f"{error}" or type(error).__name__
         return ""
 
@@ -220,7 +220,7 @@ class Lane:
         if not fault:
             try:
                 return self._model.answer(run.task.batch, (run.task.deadline_us - run.started_us) / 1e6)
-            except Exception as error:  # noqa: BLE001 - a thread that ended would answer nothing
+            except BaseException as error:  # noqa: BLE001 - even an exit: a thread that ended would answer nothing
                 fault = f"{error}" or type(error).__name__
         return [failed_votes(np.arange(len(run.task.rows), dtype=np.int32), fault)]
 

@@ -102,7 +102,7 @@ class LanePool:
         self._ahead: dict[Name, deque[Task]] = {}  # of their models
         self._events: list[ModelEvent] = []
         self._missing: list[Answered] = []
-        self._closed_ones = LaneCounts()
+        self._closed_ones = LaneCounts()  # and what came to no lane
         self._counted = LaneCounts()
 
     def aspire(self, name: Name, wanted: Sequence[AdmittedModel], retired: Retirement | None = None) -> None:
@@ -146,7 +146,8 @@ class LanePool:
             ahead.append(task)
         else:
             detail = f"the model log is being read, and {self._limits.queue} tasks wait already"
-            self._miss(name, task, VoteState.NO_SUCH_MODEL, detail)
+            self._miss(name, task, VoteState.STILL_LOADING, detail)
+            self._closed_ones += LaneCounts(offered=1, shed=1)
 
     def poll(self) -> list[Answered]:
         """What came since the last call; what has been loaded takes over."""
@@ -200,6 +201,7 @@ class LanePool:
                 if now_us >= task.deadline_us:
                     detail = "the deadline passed while the model log was being read"
                     self._miss(name, task, VoteState.NOT_LOADED, detail)
+                    self._closed_ones += LaneCounts(offered=1, expired=1)
 
     def _miss(self, name: Name, task: Task, state: VoteState, detail: str) -> None:
         self._missing.append(Answered(task.request, no_votes(name[1], task.rows, state, detail)))

@@ -97,7 +97,7 @@ class Policies:
             return Taken(control.datatype)
         state = HeldPolicy(schema=SCHEMA, offset=offset, policy=control_of(policy))
         known = {} if before is None else dict(before.lanes)
-        state.lanes.update(lanes_of(policy.ballot_models, known, self.lanes))
+        state.lanes.update(lanes_of(policy.kept_models, known, self.lanes))
         return Taken(control.datatype, state, _KINDS[control.action], _words(policy))
 
     def holding(self, state: HeldPolicy) -> Holding:
@@ -107,7 +107,7 @@ class Policies:
             ConfigurationError: it names a decider that is not there.
         """
         policy = policy_of(state.policy, self.deciders)
-        lanes = lanes_of(policy.ballot_models, state.lanes, self.lanes)
+        lanes = lanes_of(policy.kept_models, state.lanes, self.lanes)
         return Holding(policy, state.offset, lanes, self.deciders.get(policy.decider))
 
     def _after(self, before: HeldPolicy | None, control: SpeculativeControl) -> Policy | None:
@@ -158,7 +158,7 @@ def lanes_of(models: Sequence[str], before: Mapping[str, int], lanes: int) -> di
     So models of a first policy are dealt out in their order, and a later policy has none loaded anew that stays.
 
     Args:
-        models: the policy's, in the order of its ballot.
+        models: those of the policy, in the order of its ballot.
         before: by model, what held until now.
         lanes: their number.
     """

@@ -126,6 +126,12 @@ class Policy:
         return (*self.challengers[:1], *self.models, *self.challengers[1:])
 
     @property
+    def kept_models(self) -> tuple[str, ...]:
+        """All that are to be loaded: those that may be asked, and the champion that a rollback would bring back."""
+        undone = () if self.previous in ("", *self.ballot_models) else (self.previous,)
+        return (*self.ballot_models, *undone)
+
+    @property
     def ballot_weights(self) -> tuple[float, ...]:
         """The weights of `ballot_models`, where weights decide: the first challenger has the champion's, others 0."""
         first = self.weights[:1] if self.challengers else ()
@@ -184,6 +190,9 @@ class Policy:
         asked = bool(self.shadow or self.canary)
         _check(asked or not self.challengers, "challengers", "are never asked; set shadow or canary above 0")
         _check(self.limits is None or bool(self.challengers), "limits", "are of no use without challengers; name one")
+        compares = self.limits is not None and self.limits.disagreement is not None
+        told = "can never be judged, since champion and challenger never score the same record; set shadow above 0"
+        _check(bool(self.shadow) or not compares, "limits.disagreement", told)
 
 
 def _check(right: bool, field: str, told: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelserving.speculative.agreement import compare
 from modelserving.speculative.policy import RolloutLimits
@@ -22,14 +23,16 @@ class Counts:
     """What was counted of the first challenger: records."""
 
     asked: int = 0
-    """But for those that came before a version of it was loaded: they tell nothing of it."""
+    """But for those that came while it was being loaded: they tell nothing of it."""
     errors: int = 0
-    """Of those: it gave no answer."""
+    """Of those: it gave no answer within the policy's time."""
     slow: int = 0
-    """Of those: it took longer than the limit on latency."""
+    """Of those: it neither answered nor failed within the limit on latency."""
     compared: int = 0
     """Of those: the champion answered as well, and the two can be compared."""
     disagreed: int = 0
+    missing: int = 0
+    """Beside `asked`: no model of its name was served."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -38,6 +41,7 @@ class Counts:
             self.slow + other.slow,
             self.compared + other.compared,
             self.disagreed + other.disagreed,
+            self.missing + other.missing,
         )
 
 
@@ -53,26 +57,37 @@ class Verdict:
 def count(request: Request) -> Counts:
     """What a request tells of the first challenger; once it is complete, or no vote is waited for any more.
 
-    A vote that is outstanding then is an error.
+    A vote that is outstanding then is an error, and so is an answer that came too late to decide: the champion's place
+    is no place for such a model.
     """
     policy, ballot = request.policy, request.ballot
     if not policy.challengers:
         return Counts()
     challenger, champion = 0, 1
     states = ballot.states[challenger]
-    asked = ballot.asked[challenger] & ~np.isin(states, (VoteState.NO_SUCH_MODEL, VoteState.NOT_LOADED))
-    answered = states == VoteState.ANSWERED
+    missing = ballot.asked[challenger] & (states == VoteState.NO_SUCH_MODEL)
+    asked = ballot.asked[challenger] & ~missing & ~np.isin(states, (VoteState.NOT_LOADED, VoteState.STILL_LOADING))
+    took_us = np.array([votes.taken_us for votes in ballot.votes] or [0])[ballot.part[challenger]]
+
+    def answered(within_ms: float) -> NDArray[np.bool_]:
+        in_time: NDArray[np.bool_] = (states == VoteState.ANSWERED) & (took_us <= within_ms * 1000)
+        return in_time
+
     latency_ms = policy.limits.latency_ms if policy.limits else None
     slow = 0
     if latency_ms is not None:
-        took_us = np.array([votes.taken_us for votes in ballot.votes] or [0])[ballot.part[challenger]]
-        slow = int((answered & (took_us > latency_ms * 1000)).sum())
+        slow = int((asked & (states != VoteState.FAILED) & ~answered(latency_ms)).sum())
     numbers, labels = ballot.numbers, ballot.labels
     compared, agreed = compare(
         (numbers[challenger], numbers[champion]), (labels[challenger], labels[champion]), policy.tolerance
     )
     return Counts(
-        int(asked.sum()), int((asked & ~answered).sum()), slow, int(compared.sum()), int((compared & ~agreed).sum())
+        asked=int(asked.sum()),
+        errors=int((asked & ~answered(policy.timeout_ms)).sum()),
+        slow=slow,
+        compared=int(compared.sum()),
+        disagreed=int((compared & ~agreed).sum()),
+        missing=int(missing.sum()),
     )
 
 
@@ -91,7 +106,14 @@ class Window:
         self._slots: dict[int, Counts] = {}
 
     def add(self, counts: Counts, now_ms: int) -> None:
-        """Count something now, epoch milliseconds."""
+        """Count something now, epoch milliseconds.
+
+        That no model of its name is served is an error of a challenger that was there before in the window. At the
+        beginning of a rollout it may be on its way through admission, and is not counted.
+        """
+        if counts.missing:
+            errors = counts.missing if self.total(now_ms).asked else 0
+            counts = replace(counts, asked=counts.asked + errors, errors=counts.errors + errors, missing=0)
         slot = now_ms // self._slot_ms * self._slot_ms
         self._slots[slot] = self._slots.get(slot, Counts()) + counts
         self._slots = {begin: each for begin, each in self._slots.items() if self._is_within(begin, now_ms)}
@@ -140,11 +162,10 @@ def judge(limits: RolloutLimits, counts: Counts, since_ms: int, now_ms: int) -> 
         since_ms: `Window.counted_since_ms`.
         now_ms: epoch milliseconds.
     """
-    answered = counts.asked - counts.errors
     shares = (
         ("errors", limits.errors, counts.errors, counts.asked),
         ("disagreement", limits.disagreement, counts.disagreed, counts.compared),
-        ("latency", None if limits.latency_ms is None else limits.slow, counts.slow, answered),
+        ("latency", None if limits.latency_ms is None else limits.slow, counts.slow, counts.asked),
     )
     set_ones = [(name, most, part, whole) for name, most, part, whole in shares if most is not None]
     judged = [each for each in set_ones if each[3] >= limits.least_records]
@@ -171,4 +192,5 @@ def message(counts: Counts, from_ms: int) -> wire.RolloutCounts:
         slow=counts.slow,
         compared=counts.compared,
         disagreed=counts.disagreed,
+        missing=counts.missing,
     )

@@ -59,7 +59,8 @@ def watch(encoded: bytes, kept: bytes | None, now_ms: int) -> Watched:
     else:
         window = Window.decode(state.window.SerializeToString(), policy.limits.window_ms)
     counts = sample.counts
-    window.add(Counts(counts.asked, counts.errors, counts.slow, counts.compared, counts.disagreed), now_ms)
+    told_of = (counts.asked, counts.errors, counts.slow, counts.compared, counts.disagreed, counts.missing)
+    window.add(Counts(*told_of), now_ms)
     verdict = judge(policy.limits, window.total(now_ms), window.counted_since_ms(now_ms), now_ms)
     state.window.ParseFromString(window.encode())
     if verdict.action == RolloutAction.NO_ACTION:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from modelserving.speculative.agreement import reach
 from modelserving.speculative.ballot import Ballot
 from modelserving.speculative.policy import Policy
 from modelserving.wire.speculative_pb2 import Average, QualityBy, Rule, VoteState, Why
@@ -154,7 +155,8 @@ def _groups(sheet: Sheet, tolerance: float) -> NDArray[np.bool_]:
     labels, numbers = sheet.labels, sheet.numbers
     with np.errstate(over="ignore"):
         above = numbers[None, :] - numbers[:, None]
-    agree = ((labels[None, :] == labels[:, None]) & (labels[None, :] >= 0)) | ((above >= 0) & (above <= tolerance))
+        near = (above >= 0) & (above <= reach(numbers[None, :], numbers[:, None], tolerance))
+    agree = ((labels[None, :] == labels[:, None]) & (labels[None, :] >= 0)) | near
     agree |= np.eye(len(labels), dtype=bool)[:, :, None]
     groups: NDArray[np.bool_] = agree & sheet.answered[None, :] & sheet.answered[:, None]
     return groups

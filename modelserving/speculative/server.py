@@ -25,7 +25,7 @@ from modelserving.speculative.lane_models import InThread, LaneModel
 from modelserving.speculative.policy import Answer, Policy
 from modelserving.speculative.request import Request
 from modelserving.speculative.routing import route
-from modelserving.speculative.tasks import LaneCounts, LaneLimits, Task, epoch_us
+from modelserving.speculative.tasks import LaneCounts, LaneLimits, Task, steady_us
 from modelserving.speculative.votes import no_votes
 from modelserving.wire.speculative_pb2 import VoteState, Why
 
@@ -79,7 +79,7 @@ class SpeculativeServer:
         limits: of each model's lane.
         on_late: told of late votes.
         on_complete: told of each request that has all its votes, for what is counted of it (`rollout.count`).
-        clock_us: epoch microseconds.
+        clock_us: epoch microseconds; must not be set back, or an answer leaves that much later.
 
     Raises:
         ConfigurationError: the policy's decider cannot be imported.
@@ -94,7 +94,7 @@ class SpeculativeServer:
         limits: LaneLimits = LaneLimits(),  # noqa: B008 - it is frozen
         on_late: OnLate = lambda *_: None,
         on_complete: Callable[[Request], None] = lambda _: None,
-        clock_us: Callable[[], int] = epoch_us,
+        clock_us: Callable[[], int] = steady_us,
     ) -> None:
         self._policy = policy
         self._given = decider

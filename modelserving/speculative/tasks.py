@@ -17,6 +17,14 @@ def epoch_us() -> int:
     return time.time_ns() // 1000
 
 
+_BEGAN_US = (time.time_ns() - time.monotonic_ns()) // 1000
+
+
+def steady_us() -> int:
+    """Now, epoch microseconds, as far as this process knew them when it began: whoever sets the clock, these go on."""
+    return _BEGAN_US + time.monotonic_ns() // 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Records that a model is asked about."""

@@ -41,6 +41,7 @@ class VoteState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXPIRED: _ClassVar[VoteState]
     LANE_ENDED: _ClassVar[VoteState]
     NOT_LOADED: _ClassVar[VoteState]
+    STILL_LOADING: _ClassVar[VoteState]
 
 class Why(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -74,6 +75,7 @@ SHED: VoteState
 EXPIRED: VoteState
 LANE_ENDED: VoteState
 NOT_LOADED: VoteState
+STILL_LOADING: VoteState
 WHY_UNSPECIFIED: Why
 ALL_IN: Why
 BEST: Why
@@ -244,20 +246,22 @@ class LateAnswer(_message.Message):
     def __init__(self, data_type: _Optional[str] = ..., vote: _Optional[_Union[SpeculativeVote, _Mapping]] = ..., record: _Optional[_Union[_serving_pb2.LogPosition, _Mapping]] = ..., why: _Optional[_Union[Why, str]] = ..., agrees: bool = ..., decided_at_ms: _Optional[int] = ..., after_decision_us: _Optional[int] = ..., after_deadline_us: _Optional[int] = ...) -> None: ...
 
 class RolloutCounts(_message.Message):
-    __slots__ = ("from_ms", "asked", "errors", "slow", "compared", "disagreed")
+    __slots__ = ("from_ms", "asked", "errors", "slow", "compared", "disagreed", "missing")
     FROM_MS_FIELD_NUMBER: _ClassVar[int]
     ASKED_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     SLOW_FIELD_NUMBER: _ClassVar[int]
     COMPARED_FIELD_NUMBER: _ClassVar[int]
     DISAGREED_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
     from_ms: int
     asked: int
     errors: int
     slow: int
     compared: int
     disagreed: int
-    def __init__(self, from_ms: _Optional[int] = ..., asked: _Optional[int] = ..., errors: _Optional[int] = ..., slow: _Optional[int] = ..., compared: _Optional[int] = ..., disagreed: _Optional[int] = ...) -> None: ...
+    missing: int
+    def __init__(self, from_ms: _Optional[int] = ..., asked: _Optional[int] = ..., errors: _Optional[int] = ..., slow: _Optional[int] = ..., compared: _Optional[int] = ..., disagreed: _Optional[int] = ..., missing: _Optional[int] = ...) -> None: ...
 
 class RolloutState(_message.Message):
     __slots__ = ("schema", "since_ms", "slots")

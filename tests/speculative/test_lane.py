@@ -181,7 +181,7 @@ def test_while_the_model_is_being_loaded_votes_say_so(lanes: Open, clock: Clock)
     lane = lanes(slow, queue=2)
     for name in ("expires", "waits", "too many"):
         lane.offer(task(name, deadline_us=DEADLINE_US + (name == "waits")))
-    assert states(lane.poll()) == [("too many", VoteState.NO_SUCH_MODEL)]
+    assert states(lane.poll()) == [("too many", VoteState.STILL_LOADING)]
     clock.now_us = DEADLINE_US
     assert states(lane.poll()) == [("expires", VoteState.NOT_LOADED)]
     slow.released.set()
@@ -268,26 +268,28 @@ def test_a_model_that_is_made_anew_may_take_longer_than_an_answer(lanes: Open, c
 class Odd:
     """A lane's model that is not as it should be."""
 
-    def __init__(self, fault: str = "") -> None:
+    def __init__(self, fault: str = "", kind: type[BaseException] = OSError) -> None:
         self.fault = fault
+        self.kind = kind
 
     def prepare(self) -> None:
         if self.fault:
-            raise OSError(self.fault)
+            raise self.kind(self.fault)
 
     def answer(self, asked: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
-        raise OSError(f"{asked.num_rows} in {within_s:g}")
+        raise self.kind(f"{asked.num_rows} in {within_s:g}")
 
     def interrupt(self, final: bool) -> None:
         """Nothing to end."""
 
     def close(self) -> None:
-        raise OSError("not closed")
+        raise self.kind("not closed")
 
 
+@pytest.mark.parametrize("kind", [OSError, SystemExit])
 @pytest.mark.parametrize(("fault", "told"), [("not ready", "not ready"), ("", "2 in 0.05")])
-def test_whatever_is_raised_the_thread_goes_on(lanes: Open, fault: str, told: str) -> None:
-    lane = lanes(Odd(fault))
+def test_whatever_is_raised_the_thread_goes_on(lanes: Open, fault: str, told: str, kind: type[BaseException]) -> None:
+    lane = lanes(Odd(fault, kind))
     for name in ("one", "two"):
         lane.offer(task(name, 2))
         (answered,) = fetch(lane)

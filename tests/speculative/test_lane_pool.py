@@ -141,7 +141,7 @@ def test_while_it_is_not_known_which_models_there_are_tasks_wait(site: Site) -> 
         site.pool.offer(NAME, each)
     site.pool.offer(OTHER, late)
     (answered,) = site.poll()
-    assert (answered.request, answered.votes.states.tolist()) == ("too many", [VoteState.NO_SUCH_MODEL])
+    assert (answered.request, answered.votes.states.tolist()) == ("too many", [VoteState.STILL_LOADING])
     site.clock.now_us = DEADLINE_US
     (answered,) = site.poll()
     assert (answered.request, answered.votes.states.tolist()) == ("expires", [VoteState.NOT_LOADED])
@@ -152,6 +152,8 @@ def test_while_it_is_not_known_which_models_there_are_tasks_wait(site: Site) -> 
     site.pool.is_learning = False
     (answered,) = site.poll()
     assert (answered.votes.model, answered.votes.states.tolist()) == ("fast", [VoteState.NO_SUCH_MODEL])
+    queue = LaneLimits().queue
+    assert site.pool.take_counts() == LaneCounts(offered=queue + 1, answered=queue - 1, shed=1, expired=1)
 
 
 def test_the_one_before_answers_until_the_next_is_ready_and_then_leaves(site: Site) -> None:

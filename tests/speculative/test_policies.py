@@ -46,6 +46,17 @@ def test_a_model_stays_in_its_lane() -> None:
     assert dict(promoted.lanes) == {"even": 0, "fast": 1, "smart": 0}
 
 
+def test_the_champion_before_a_promotion_stays_loaded_to_come_back() -> None:
+    rollout = holds(control("smart", "fast", challengers=["even"], shadow=0.5))
+    promoted = holds(SpeculativeControl(datatype="wine", action=RolloutAction.PROMOTE), rollout, 8)
+    assert promoted.policy.previous == "smart"
+    assert dict(promoted.lanes) == dict(rollout.lanes)
+    assert POLICIES.holding(promoted).lanes == dict(rollout.lanes)
+    assert "smart" not in POLICIES.holding(promoted).policy.ballot_models
+    back = holds(SpeculativeControl(datatype="wine", action=RolloutAction.ROLL_BACK), promoted, 9)
+    assert set(back.lanes) == {"smart", "fast"}
+
+
 def test_lanes_that_are_there_no_more_are_left() -> None:
     before = {"a": 0, "b": 1, "c": 2, "d": 3}
     assert lanes_of(["a", "b", "c", "d"], before, 2) == {"a": 0, "b": 1, "c": 0, "d": 1}

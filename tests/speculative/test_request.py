@@ -134,6 +134,15 @@ def test_numbers_that_are_in_two_groups() -> None:
     assert decided.counted[:, 0].tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("numbers", [(5.1, 5.2), (5.2, 5.3), (0.1, 0.2), (-5.1, -5.2)])
+def test_decimals_that_differ_by_the_tolerance_agree(numbers: tuple[float, float]) -> None:
+    asked = request(policy("a", "b", rule=Rule.CONSENSUS, quorum=2, tolerance=0.1, default="none"))
+    for model, number in zip("ab", numbers, strict=True):
+        asked.add(said(model, number))
+    decided = asked.decide(NOW_US)
+    assert [why for _, why, _ in answers_of(asked, decided)] == [Why.QUORUM]
+
+
 @pytest.mark.parametrize(("average", "number"), [(Average.MEDIAN, 2.25), (Average.MEAN, 2.625)])
 def test_numbers_that_agree_become_one(average: int, number: float) -> None:
     asked = request(policy("a", "b", "c", "d", rule=Rule.CONSENSUS, quorum=4, tolerance=2.0, average=average))

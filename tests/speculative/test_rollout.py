@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,7 +35,8 @@ GOOD = Counts(asked=1000, errors=100, slow=9, compared=500, disagreed=100)
         (GOOD, RolloutAction.PROMOTE, "errors: 100 of 1000 records"),
         (GOOD + Counts(errors=1), RolloutAction.ROLL_BACK, "errors: 101 of 1000 records, more than the share 0.1"),
         (GOOD + Counts(disagreed=1), RolloutAction.ROLL_BACK, "disagreement: 101 of 500"),
-        (GOOD + Counts(slow=1), RolloutAction.ROLL_BACK, "latency: 10 of 900"),
+        (GOOD + Counts(slow=2), RolloutAction.ROLL_BACK, "latency: 11 of 1000"),
+        (Counts(asked=100, slow=100), RolloutAction.ROLL_BACK, "latency: 100 of 100"),
         (Counts(asked=99, errors=99), RolloutAction.NO_ACTION, ""),
         (Counts(asked=100, errors=11), RolloutAction.ROLL_BACK, "errors: 11 of 100"),
         (Counts(asked=1000, compared=99), RolloutAction.NO_ACTION, ""),
@@ -99,22 +102,40 @@ def test_of_a_later_release() -> None:
 
 def test_what_a_request_tells() -> None:
     stated = policy("old", challengers=("new",), shadow=1.0, tolerance=0.5, limits=limits())
-    asked = request(stated, 6)
+    asked = request(replace(stated, timeout_ms=100), 6)
     asked.add(said("old", 1.0, 1.0, 1.0, 1.0, None))
     asked.add(said("new", 1.5, 2.0, None, rows=[0, 1, 2], taken_us=50_000))
     asked.add(said("new", 1.0, 1.0, rows=[3, 4], taken_us=50_001))
-    # Row 5 is outstanding on both sides; on row 4 the champion failed.
-    assert count(asked) == Counts(asked=6, errors=2, slow=2, compared=3, disagreed=1)
+    # Row 5 is outstanding on both sides; on row 4 the champion failed, and on row 2 the challenger.
+    assert count(asked) == Counts(asked=6, errors=2, slow=3, compared=3, disagreed=1)
+
+
+def test_answers_that_come_too_late_to_decide_are_errors() -> None:
+    stated = policy("old", challengers=("new",), canary=1.0, limits=limits(latency_ms=None, disagreement=None))
+    asked = request(stated, 3)
+    asked.add(said("new", 1.0, 1.0, rows=[0, 1], taken_us=stated.timeout_ms * 1000))
+    asked.add(said("new", 1.0, rows=[2], taken_us=stated.timeout_ms * 1000 + 1))
+    assert count(asked) == Counts(asked=3, errors=1)
+
+
+def test_a_challenger_that_is_gone_is_an_error_but_not_one_that_has_not_come_yet() -> None:
+    window = Window(WINDOW_MS, SINCE_MS)
+    window.add(Counts(missing=5), SINCE_MS)
+    assert window.total(SINCE_MS) == Counts()
+    window.add(Counts(asked=1), SINCE_MS)
+    window.add(Counts(missing=5), SINCE_MS)
+    assert window.total(SINCE_MS) == Counts(asked=6, errors=5)
 
 
 def test_a_challenger_is_not_blamed_for_being_loaded() -> None:
-    asked = request(policy("old", challengers=("new",), shadow=1.0, limits=limits()), 4)
-    asked.add(said("old", 1.0, 1.0, 1.0, 1.0))
-    asked.add(no_votes("new", np.array([0], np.int32), VoteState.NO_SUCH_MODEL, "it is being loaded"))
+    asked = request(policy("old", challengers=("new",), shadow=1.0, limits=limits()), 5)
+    asked.add(said("old", 1.0, 1.0, 1.0, 1.0, 1.0))
+    asked.add(no_votes("new", np.array([0], np.int32), VoteState.STILL_LOADING, "many wait"))
     asked.add(no_votes("new", np.array([1], np.int32), VoteState.NOT_LOADED, "it was being loaded"))
     asked.add(no_votes("new", np.array([2], np.int32), VoteState.SHED, "full"))
-    asked.add(said("new", 1.0, rows=[3]))
-    assert count(asked) == Counts(asked=2, errors=1, compared=1)
+    asked.add(no_votes("new", np.array([3], np.int32), VoteState.NO_SUCH_MODEL, "publish one"))
+    asked.add(said("new", 1.0, rows=[4]))
+    assert count(asked) == Counts(asked=2, errors=1, slow=1, compared=1, missing=1)
 
 
 def test_labels_and_numbers_differ_and_vectors_are_not_compared() -> None:

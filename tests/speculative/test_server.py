@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.speculative import own
 from tests.speculative.cases import Clock
 from tests.speculative.models import Model, batch, failing
 from tests.speculative.serving import SHORT_MS, at_deadline, has_answered, of, run, score, until
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 
 def test_the_most_trusted_in_time() -> None:
@@ -45,6 +46,19 @@ def test_a_model_that_never_returns(hanging: Model) -> None:
         ("fast", VoteState.ANSWERED),
     ]
     assert (decision.latency_us, decision.late_us) == (SHORT_MS * 1000, 0)
+
+
+def test_a_clock_that_is_set_back_delays_nothing(hanging: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scored() -> list[Decision]:
+        async with SpeculativeServer(of("smart", timeout_ms=SHORT_MS), {"smart": hanging}) as server:
+            scoring = asyncio.ensure_future(server.score(batch()))
+            await until(lambda: server.counts["smart"].offered)
+            now_ns = time.time_ns
+            monkeypatch.setattr(time, "time_ns", lambda: now_ns() - 3600 * 10**9)
+            return await asyncio.wait_for(scoring, LIMIT_S)
+
+    (decision,) = run(scored())
+    assert (decision.why, decision.at_deadline) == (Why.NO_ANSWER, True)
 
 
 def test_all_hang(hanging: Model) -> None:
