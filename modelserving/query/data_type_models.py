@@ -135,16 +135,16 @@ class DataTypeModels:
             # After a restart of the job it is told again, and serves since then all the same.
             since_ms = served.since_ms if served is not None and served.key == key else event.at_ms
             self._served[place] = Served(key, since_ms)
-            self._leave_other_lanes(event)
+            if place[1]:
+                self._leave_other_lanes(event)
         elif event.kind == EventKind.REPLACED and served is not None and served.key == key:
             del self._served[place]
 
     def _leave_other_lanes(self, event: ModelEvent) -> None:
         """A model runs in one lane; a job that came back with fewer of them says nothing of those that it had."""
-        lane = _lane(event.instance)
         for (instance, name), served in list(self._served.items()):
-            elsewhere = lane and _lane(instance) not in ("", lane)
-            if elsewhere and name == event.model_name and served.since_ms <= event.at_ms:
+            elsewhere = name == event.model_name and _lane(instance) != _lane(event.instance)
+            if elsewhere and served.since_ms <= event.at_ms:
                 del self._served[instance, name]
 
     def _forget_old(self) -> None:

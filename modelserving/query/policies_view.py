@@ -30,6 +30,7 @@ class PoliciesView:
         key = key or b""
         if not value:
             self._latest.pop(key, None)
+            self._partitions.pop(key, None)
             return None
         stats = PolicyStats.FromString(value)
         known = self._latest.get(key)

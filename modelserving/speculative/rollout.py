@@ -145,7 +145,7 @@ class Window:
             raise ValueError(f"a rollout of schema {state.schema} was written by a later release than this")
         window = Window(window_ms, state.since_ms)
         for slot in state.slots:
-            window._slots[slot.from_ms] = Counts(slot.asked, slot.errors, slot.slow, slot.compared, slot.disagreed)
+            window._slots[slot.from_ms] = counts_of(slot)
         return window
 
     def _is_within(self, begin_ms: int, now_ms: int) -> bool:
@@ -181,6 +181,11 @@ def judge(limits: RolloutLimits, counts: Counts, since_ms: int, now_ms: int) -> 
         held = "; ".join(f"{name}: {part} of {whole} records" for name, _, part, whole in judged)
         return Verdict(RolloutAction.PROMOTE, held)
     return Verdict(RolloutAction.NO_ACTION)
+
+
+def counts_of(told: wire.RolloutCounts) -> Counts:
+    """The counts that `message` tells."""
+    return Counts(told.asked, told.errors, told.slow, told.compared, told.disagreed, told.missing)
 
 
 def message(counts: Counts, from_ms: int) -> wire.RolloutCounts:

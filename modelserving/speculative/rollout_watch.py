@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from modelserving.errors import ModelServingError
 from modelserving.outgoing import Outgoing
 from modelserving.speculative.control import policy_of
-from modelserving.speculative.rollout import Counts, Window, judge
+from modelserving.speculative.rollout import Window, counts_of, judge
 from modelserving.wire.serving_pb2 import EventKind, ModelEvent
 from modelserving.wire.speculative_pb2 import RolloutAction, RolloutSample, SpeculativeControl
 from modelserving.wire.speculative_pb2 import RolloutWatch as WatchState
@@ -58,9 +58,7 @@ def watch(encoded: bytes, kept: bytes | None, now_ms: int) -> Watched:
         return Watched(None)
     else:
         window = Window.decode(state.window.SerializeToString(), policy.limits.window_ms)
-    counts = sample.counts
-    told_of = (counts.asked, counts.errors, counts.slow, counts.compared, counts.disagreed, counts.missing)
-    window.add(Counts(*told_of), now_ms)
+    window.add(counts_of(sample.counts), now_ms)
     verdict = judge(policy.limits, window.total(now_ms), window.counted_since_ms(now_ms), now_ms)
     state.window.ParseFromString(window.encode())
     if verdict.action == RolloutAction.NO_ACTION:
