@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from modelserving.archive import unpack
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
+from modelserving.runtimes.tensorflow_import import tensorflow
 from modelserving.runtimes.tensorflow_matrix import MatrixModel, check_input, input_features, matrix_model
 from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -60,7 +61,7 @@ def load(
     Raises:
         ModelRejected: UNLOADABLE; UNSAFE or OVERSIZE for the archive.
     """
-    import tensorflow as tf
+    tf = tensorflow()
 
     features = input_features(descriptor, data_type)
     # a slot has one core; TensorFlow refuses the setting (RuntimeError) once it has run anything in this process
@@ -96,7 +97,7 @@ def load(
 
 def prepare(memory_bytes: int) -> None:  # noqa: ARG001 - TensorFlow has no such limit
     """Import TensorFlow."""
-    import tensorflow  # noqa: F401
+    tensorflow()
 
 
 def _root(folder: Path) -> Path:

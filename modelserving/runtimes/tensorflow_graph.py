@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from modelserving.data_types import DataType
 from modelserving.errors import ModelRejected
+from modelserving.runtimes.tensorflow_import import tensorflow
 from modelserving.runtimes.tensorflow_matrix import MatrixModel, check_input, input_features, matrix_model
 from modelserving.servable import Domain, Scores
 from modelserving.wire.model_pb2 import ModelDescriptor
@@ -56,7 +57,7 @@ def load(
     Raises:
         ModelRejected: UNLOADABLE.
     """
-    import tensorflow as tf
+    tf = tensorflow()
 
     features = input_features(descriptor, data_type)
     graph_def = _parse(descriptor.data)
@@ -83,11 +84,11 @@ def load(
 
 def prepare(memory_bytes: int) -> None:  # noqa: ARG001 - TensorFlow has no such limit
     """Import TensorFlow."""
-    import tensorflow  # noqa: F401
+    tensorflow()
 
 
 def _parse(data: bytes) -> Any:
-    import tensorflow as tf
+    tf = tensorflow()
     from google.protobuf.message import DecodeError
 
     graph_def = tf.compat.v1.GraphDef()

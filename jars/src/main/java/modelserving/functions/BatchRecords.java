@@ -10,9 +10,9 @@ import org.apache.flink.table.data.RowData;
 /**
  * Gathers the records of a few milliseconds into one batch, {@link PackedRecords}.
  *
- * <p>The interval adapts to the load. A batch leaves as soon as the interval since the one before is over, so where
- * records are few each leaves at once; and after large batches the interval is longer, since it costs less for a record
- * the more there are in a batch. Records wait in the order in which they came, and never for a checkpoint: before its
+ * <p>The interval adapts to the load. A batch leaves as soon as the interval since the one before was taken is over, so
+ * where records are few each leaves at once; and after large batches the interval is longer, since it costs less for a
+ * record the more there are in a batch. Records wait in the order in which they came, and never for a checkpoint: before its
  * barrier they leave, so there is no state.
  *
  * <p>Rows are key, value, partition, offset and timestamp of a record on its log.
@@ -92,10 +92,11 @@ public final class BatchRecords extends AbstractStreamOperator<byte[]>
             return;
         }
         timer.cancel(false);
-        emittedMs = getProcessingTimeService().getCurrentProcessingTime();
         intervalMs = Math.max(leastMs, Math.min(leastMs + n / RECORDS_FOR_A_MILLISECOND, LONGEST_MS));
         boolean large = records.bytes() > 2 * MOST_BYTES;
         output.collect(batch.replace(records.take()));
+        // Once it is taken: a small batch would follow a large one that the join let wait for longer than the interval.
+        emittedMs = getProcessingTimeService().getCurrentProcessingTime();
         if (large) {
             // What it grew by for one large record is not kept for good.
             records = new PackedRecords();
