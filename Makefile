@@ -46,8 +46,10 @@ demo: setup
 	@$(VENV)/bin/modelserving demo --mode $(MODE) $(if $(filter swaps,$(MODE)),--join $(JOIN) --records $(RECORDS)) \
 	  $(if $(KEEP),--keep)
 
+# Two side by side; of those that keep the machine busy one at a time; and those that compare speeds alone.
 test: setup
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadgroup -m "not alone"
+	$(VENV)/bin/pytest -m alone
 
 check: $(ENVIRONMENT) check-lock
 	$(VENV)/bin/ruff check

@@ -285,6 +285,7 @@ def peer() -> None:
         pytest.skip("without Maven there is no Java peer")
 
 
+@pytest.mark.alone
 def test_ratios(peer: None, flink_ready: None, broker: LocalBroker, tmp_path: Path) -> None:  # noqa: ARG001
     """Generous: a machine that does something else meanwhile is fair to none."""
     site = Site(broker.bootstrap_servers, tmp_path)
