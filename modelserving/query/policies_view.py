@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelserving.query.encoding import encode
 from modelserving.query.history import History
-from modelserving.query.plain import plain
+from modelserving.query.told import Told
 from modelserving.statistics.keys import policy_key
 from modelserving.wire.stats_pb2 import PolicyStats
 
@@ -15,8 +14,7 @@ class PoliciesView:
     """What each data type's policy has decided, decoded for whoever counts and encoded for whoever asks."""
 
     def __init__(self) -> None:
-        self._latest: dict[bytes, tuple[PolicyStats, bytes]] = {}
-        self._partitions: dict[bytes, int] = {}
+        self._latest: dict[bytes, Told[PolicyStats]] = {}
         self.history = History()
         """By data type: records decided, those of them at the deadline, and the time to a decision."""
 
@@ -30,29 +28,26 @@ class PoliciesView:
         key = key or b""
         if not value:
             self._latest.pop(key, None)
-            self._partitions.pop(key, None)
             return None
         stats = PolicyStats.FromString(value)
         known = self._latest.get(key)
-        if known is not None and self._partitions[key] != partition and stats.updated_ms < known[0].updated_ms:
-            # As in `StatsView`.
+        if known is not None and known.outdates(stats, partition):
             return None
-        encoded = encode(plain(stats))
-        self._latest[key], self._partitions[key] = (stats, encoded), partition
+        told = self._latest[key] = Told.of(stats, partition)
         recent = stats.recent
         counts = (recent.decided, recent.at_deadline)
         self.history.add((stats.data_type,), stats.updated_ms, recent.seconds, counts, recent.decision_ms)
-        return encoded
+        return told.encoded
 
     def __iter__(self) -> Iterator[PolicyStats]:
         """The messages, by data type."""
-        return (stats for _, (stats, _) in sorted(self._latest.items()))
+        return (told.stats for _, told in sorted(self._latest.items()))
 
     def encoded(self) -> list[bytes]:
         """The same, encoded."""
-        return [encoded for _, (_, encoded) in sorted(self._latest.items())]
+        return [told.encoded for _, told in sorted(self._latest.items())]
 
     def of(self, data_type: str) -> bytes | None:
         """A data type's, encoded; None if it has none."""
         found = self._latest.get(policy_key(data_type))
-        return None if found is None else found[1]
+        return None if found is None else found.encoded

@@ -11,6 +11,7 @@ from modelserving.query.data_type_stats import DataTypeStats
 from modelserving.query.encoding import GREATEST, array, encode, mapping
 from modelserving.query.history import History
 from modelserving.query.plain import plain
+from modelserving.query.told import Told
 from modelserving.statistics.earlier import is_earlier
 from modelserving.statistics.keys import version_key
 from modelserving.statistics.sketch import Sketch
@@ -25,8 +26,7 @@ class StatsView:
     def __init__(self) -> None:
         self.history = History()
         """By data type, name, version and sha256: records served and rejected, and the latency from their log."""
-        self._latest: dict[bytes, tuple[ServingStats, bytes]] = {}
-        self._partitions: dict[bytes, int] = {}
+        self._latest: dict[bytes, Told[ServingStats]] = {}
         self._of_model: dict[tuple[str, str], set[bytes]] = {}
         """Data type and model → keys: who asks for one that is not there must not have all looked through."""
         self._of_type: dict[str, DataTypeStats] = {}
@@ -46,15 +46,10 @@ class StatsView:
             return self._forget(key)
         stats = ServingStats.FromString(value)
         known = self._latest.get(key)
-        moved = known is not None and self._partitions[key] != partition
-        if known is not None and moved and stats.updated_ms < known[0].updated_ms:
-            # The key was in another partition before the topic got more of them. In the same one the order on the log
-            # tells: the job's machines may have clocks that differ.
+        if known is not None and known.outdates(stats, partition):
             return None
-        encoded = encode(plain(stats))
         self._uncount(key)
-        self._latest[key] = (stats, encoded)
-        self._partitions[key] = partition
+        told = self._latest[key] = Told.of(stats, partition)
         self._of_model.setdefault((stats.data_type, stats.name), set()).add(key)
         self._of_type.setdefault(stats.data_type, DataTypeStats(stats.data_type)).add(key, stats)
         self._changed.add(stats.data_type)
@@ -63,7 +58,7 @@ class StatsView:
             self.history.add(
                 version, stats.updated_ms, recent.seconds, (recent.served, recent.rejected), recent.latency_ms
             )
-        return encoded
+        return told.encoded
 
     def __contains__(self, data_type: str) -> bool:
         """Whether something was told of a data type."""
@@ -71,11 +66,11 @@ class StatsView:
 
     def __iter__(self) -> Iterator[ServingStats]:
         """The messages, by data type and since when they serve."""
-        return (stats for stats, _ in self._sorted())
+        return (told.stats for told in self._sorted())
 
     def encoded(self) -> list[bytes]:
         """The same, encoded."""
-        return [encoded for _, encoded in self._sorted()]
+        return [told.encoded for told in self._sorted()]
 
     def encoded_of(self, data_type: str) -> list[bytes]:
         """Those of a data type."""
@@ -117,9 +112,9 @@ class StatsView:
         return mapping(
             data_type=encode(data_type),
             model=encode(model),
-            versions=array(encoded for _, encoded in found),
-            latency_ms=_merged(stats.latency_sketch for stats, _ in found),
-            score_time_us=_merged(stats.score_time_sketch for stats, _ in found),
+            versions=array(told.encoded for told in found),
+            latency_ms=_merged(told.stats.latency_sketch for told in found),
+            score_time_us=_merged(told.stats.score_time_sketch for told in found),
         )
 
     def rejected(self, data_type: str | None = None) -> dict[str, int]:
@@ -132,17 +127,15 @@ class StatsView:
     def _forget(self, key: bytes) -> bytes | None:
         self._uncount(key)
         known = self._latest.pop(key, None)
-        self._partitions.pop(key, None)
         if known is None:
             return None
-        stats, _ = known
         names = ("data_type", "name", "model_version", "model_sha256")
-        return encode({name: getattr(stats, name) for name in names})
+        return encode({name: getattr(known.stats, name) for name in names})
 
     def _uncount(self, key: bytes) -> None:
         if key not in self._latest:
             return
-        stats, _ = self._latest[key]
+        stats = self._latest[key].stats
         of_model = self._of_model[stats.data_type, stats.name]
         of_model.discard(key)
         if not of_model:
@@ -153,15 +146,15 @@ class StatsView:
             del self._of_type[stats.data_type]
         self._changed.add(stats.data_type)
 
-    def _sorted(self) -> list[tuple[ServingStats, bytes]]:
+    def _sorted(self) -> list[Told[ServingStats]]:
         return sorted(self._latest.values(), key=_order)
 
     def _encoded_of(self, keys: Iterable[bytes]) -> list[bytes]:
-        return [encoded for _, encoded in sorted((self._latest[key] for key in keys), key=_order)]
+        return [told.encoded for told in sorted((self._latest[key] for key in keys), key=_order)]
 
 
-def _order(each: tuple[ServingStats, bytes]) -> tuple[str, int]:
-    return each[0].data_type, each[0].since
+def _order(told: Told[ServingStats]) -> tuple[str, int]:
+    return told.stats.data_type, told.stats.since
 
 
 def _merged(sketches: Iterable[bytes]) -> bytes:
