@@ -34,7 +34,11 @@ def main(
         checkpoint_interval_ms=checkpoint_interval,
         parallelism=parallelism,
         # The defaults of a job that does not batch.
-        configuration={"python.fn-execution.bundle.size": "1000", "pipeline.auto-generate-uids": "true"},
+        configuration={
+            "python.fn-execution.bundle.size": "1000",
+            "execution.buffer-timeout.interval": "100 ms",
+            "pipeline.auto-generate-uids": "true",
+        },
     )
     with environments(options) as (stream, table):
         table.execute_sql(tables.records_table(options))

@@ -19,6 +19,8 @@ class Target:
     other: str
     models: Sequence[str]
     least: float
+    best: float | None = None
+    """What is aimed at beyond that."""
 
 
 TARGETS = (
@@ -28,11 +30,12 @@ TARGETS = (
         "java-peer",
         TENSORFLOW_MODELS,
         9,
+        15,
     ),
-    Target("the same, keyed", "keyed", "java-peer", TENSORFLOW_MODELS, 7),
+    Target("the same, keyed", "keyed", "java-peer", TENSORFLOW_MODELS, 7, 12),
     Target("forest and boosting, partitioned", "partitioned", "java-peer", ("forest-100", "boosting-200"), 3),
     Target("neural network, partitioned", "partitioned", "java-peer", ("neural-network",), 1.2),
-    Target("tree, linear and GLM, partitioned", "partitioned", "java-peer", ("tree", "linear", "glm"), 0.7),
+    Target("tree, linear and GLM, partitioned", "partitioned", "java-peer", ("tree", "linear", "glm"), 0.7, 1),
     Target(
         "each model, partitioned, against the per-record PyFlink port", "partitioned", "per-record-python", MODELS, 20
     ),
@@ -66,7 +69,11 @@ def _ratios(document: Tree) -> Iterable[list[str]]:
         if found:
             measured = ", ".join(f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}" for ratio in found)
             met = sum(ratio >= target.least for ratio in found)
-            yield [target.what, f"at least {target.least:g} times", measured, _verdict(met, len(found))]
+            wanted, verdict = f"at least {target.least:g} times", _verdict(met, len(found))
+            if target.best is not None:
+                wanted += f", at best {target.best:g}"
+                verdict += f"; at best: {_verdict(sum(ratio >= target.best for ratio in found), len(found))}"
+            yield [target.what, wanted, measured, verdict]
 
 
 def _times(document: Tree) -> Iterable[list[str]]:

@@ -40,7 +40,7 @@ def work_off(
 
 
 def summarise(measured: Sequence[tuple[Key, Figures]]) -> dict[str, Tree]:
-    """Medians of the rounds; of memory, the most."""
+    """Medians of the rounds; of memory, the most. A pipeline that evaluates no model has its rate with each of them."""
     by_case: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     for (_, pipeline, model), figures in measured:
         by_case[pipeline, model].append(figures)
@@ -53,6 +53,10 @@ def summarise(measured: Sequence[tuple[Key, Figures]]) -> dict[str, Tree]:
             for process, mib in each["peak_mib"].items():
                 peaks[process] = max(mib, peaks.get(process, 0.0))
         sections["memory"][pipeline][model] = peaks
+    models = [model for _, model in by_case if model != NO_MODEL]
+    for rates in sections["throughput"].values():
+        if NO_MODEL in rates:
+            rates.update(dict.fromkeys(models, rates[NO_MODEL]))
     return {name: dict(section) for name, section in sections.items()}
 
 

@@ -73,7 +73,11 @@ MEASURED: Sequence[tuple[Key, Figures]] = [
 
 def test_throughput_is_the_median_of_the_rounds_and_memory_the_most() -> None:
     assert throughput.summarise(MEASURED) == {
-        "throughput": {"partitioned": {"tree": 200}, "no-model": {NO_MODEL: 400}, "java-peer": {"tree": 100}},
+        "throughput": {
+            "partitioned": {"tree": 200},
+            "no-model": {NO_MODEL: 400, "tree": 400},
+            "java-peer": {"tree": 100},
+        },
         "startup": {"partitioned": {"tree": 6.0}, "no-model": {NO_MODEL: 5.0}, "java-peer": {"tree": 5.0}},
         "memory": {
             "partitioned": {"tree": {"JVM": 12.0, "worker": 1.0}},
@@ -143,8 +147,8 @@ def test_what_was_aimed_at_is_judged_by_the_figures() -> None:
     *_, found = targets.targets(document)
     judged = [line.strip("| ").split(" | ")[-2:] for line in found.splitlines()[2:]]
     assert judged == [
-        ["9.0, 8.9", "1 of 2 met"],
-        ["0.50", "missed"],
+        ["9.0, 8.9", "1 of 2 met; at best: missed"],
+        ["0.50", "missed; at best: missed"],
         ["0.90, 0.89, 0.05", "2 of 3 met"],
         ["25, 46", "1 of 2 met"],
         ["1,000", "met"],
