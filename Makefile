@@ -46,9 +46,9 @@ demo: setup
 	@$(VENV)/bin/modelserving demo --mode $(MODE) $(if $(filter swaps,$(MODE)),--join $(JOIN) --records $(RECORDS)) \
 	  $(if $(KEEP),--keep)
 
-# Two side by side; of those that keep the machine busy one at a time; and those that compare speeds alone.
+# Two side by side; then one after the other those that keep the machine busy, or compare speeds.
 test: setup
-	$(VENV)/bin/pytest -n 2 --dist loadgroup -m "not alone"
+	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not alone"
 	$(VENV)/bin/pytest -m alone
 
 check: $(ENVIRONMENT) check-lock

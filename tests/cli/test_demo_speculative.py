@@ -34,7 +34,7 @@ LINE = re.compile(
 QUICK, SLOW = Shift("quick", "smart", 0.97), Shift("slowed down", "fast", 0.02)
 
 
-@pytest.mark.xdist_group("busy")
+@pytest.mark.alone
 def test_answers_shift_to_the_fast_model_and_back(start: Start, temporary: Path) -> None:
     demo = start("--mode", "speculative", "--keep")
     assert demo.stdout is not None

@@ -13,7 +13,16 @@ from modelserving.topics import Topics
 from tests.flink.jobs import MiniClusterJob
 from tests.flink.speculation import Speculation, speculation
 
+HERE = Path(__file__).parent
 StartJob = Callable[..., MiniClusterJob]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A job takes all of a small machine: beside another it is late, and what a test waits for may not come in time."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(params=JOINS)

@@ -18,7 +18,6 @@ from tests.faults.injections import FAULTS, SPECULATIVE_FAULTS, Fault, chance, f
 from tests.faults.rounds import run_round
 from tests.faults.site import Site
 
-pytestmark = pytest.mark.xdist_group("busy")
 RATE = 500
 # A worker that hangs is missed after a minute.
 SOONER = {"execution.checkpointing.timeout": "20 s", "task.cancellation.timeout": "20 s"}

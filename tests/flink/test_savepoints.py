@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -21,7 +20,6 @@ from tests.flink.messages import example_model, model, wine_table
 from tests.kafka_client import TopicReader, produce
 from tests.waiting import LIMIT_S, wait_until
 
-pytestmark = pytest.mark.xdist_group("busy")
 DATA_TYPES = [f"wine-{number}" for number in range(6)]
 """Enough of them to find each instance of a keyed join."""
 RECORDS = 300

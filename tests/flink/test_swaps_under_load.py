@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bench.load import Load, ModelLog
 from bench.results import wait_for_version
 from bench.swap_models import ModelMaker
@@ -13,7 +11,6 @@ from modelserving.topics import Topics
 from tests.flink.conftest import StartJob
 from tests.waiting import LIMIT_S
 
-pytestmark = pytest.mark.xdist_group("busy")
 RATE = 500
 VERSIONS = (8, 9, 19, 24, 28, 29, 30, 39, 40, 44, 49, 58, 59, 60)
 """All three types, up to 1.7 MB; those that end in 9 are bad, each in a way of its own."""
