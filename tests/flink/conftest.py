@@ -21,7 +21,7 @@ StartJob = Callable[..., MiniClusterJob]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A job takes all of a small machine: beside another it is late, and what a test waits for may not come in time."""
     for item in items:
-        if HERE in item.path.parents:
+        if HERE in item.path.parents and item.get_closest_marker("beside") is None:
             item.add_marker(pytest.mark.alone)
 
 

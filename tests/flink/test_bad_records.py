@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tensorflow as tf
 
 from modelserving.local.broker import LocalBroker
@@ -25,6 +26,7 @@ from tests.waiting import wait_until
 
 Position = tuple[int, int]
 
+pytestmark = pytest.mark.beside
 JSON_TYPES = """
 [data_types.gauge]
 codec = "json"

@@ -18,6 +18,7 @@ from tests.faults.injections import FAULTS, SPECULATIVE_FAULTS, Fault, chance, f
 from tests.faults.rounds import run_round
 from tests.faults.site import Site
 
+pytestmark = pytest.mark.beside
 RATE = 500
 # A worker that hangs is missed after a minute.
 SOONER = {"execution.checkpointing.timeout": "20 s", "task.cancellation.timeout": "20 s"}
