@@ -19,7 +19,7 @@ from modelserving.topics import Topics
 PARTITIONS = 4
 
 # Jobs of tests are short: of their processor time, the JVM's second compiler took a quarter.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # Where tests are begun in the background, a shell has it ignored, and what they begin would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
