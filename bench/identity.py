@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from pyflink.common import Row, Types
 
+from bench.unbatched import UNBATCHED
 from modelserving.configuration import load_data_types
 from modelserving.flink import rows, tables
 from modelserving.flink.environment import environments, run
@@ -33,12 +34,7 @@ def main(
         delivery=delivery,
         checkpoint_interval_ms=checkpoint_interval,
         parallelism=parallelism,
-        # The defaults of a job that does not batch.
-        configuration={
-            "python.fn-execution.bundle.size": "1000",
-            "execution.buffer-timeout.interval": "100 ms",
-            "pipeline.auto-generate-uids": "true",
-        },
+        configuration=UNBATCHED,
     )
     with environments(options) as (stream, table):
         table.execute_sql(tables.records_table(options))

@@ -26,6 +26,7 @@ from pyflink.datastream.connectors.kafka import (
 )
 from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
+from bench.unbatched import UNBATCHED
 from modelserving.archive import unpack
 from modelserving.configuration import load_data_types
 from modelserving.flink.environment import environments, run
@@ -62,12 +63,7 @@ def main(
         delivery=delivery,
         checkpoint_interval_ms=checkpoint_interval,
         parallelism=parallelism,
-        # The defaults of a job that does not batch.
-        configuration={
-            "python.fn-execution.bundle.size": "1000",
-            "execution.buffer-timeout.interval": "100 ms",
-            "pipeline.auto-generate-uids": "true",
-        },
+        configuration=UNBATCHED,
     )
     with environments(options) as (stream, _):
         records = _read(stream, options, options.topics.records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.models import MODELS, NO_MODEL, TENSORFLOW_MODELS
+from bench.models import MODELS, TENSORFLOW_MODELS
 from bench.parts import Tree
 from bench.tables import table
 
@@ -61,11 +61,7 @@ def _ratios(document: Tree) -> Iterable[list[str]]:
     rates = document["throughput"]
     for target in TARGETS:
         one, other = rates.get(target.pipeline, {}), rates.get(target.other, {})
-        found = [
-            one[model] / rate
-            for model in target.models
-            if model in one and (rate := other.get(model, other.get(NO_MODEL)))
-        ]
+        found = [one[model] / rate for model in target.models if model in one and (rate := other.get(model))]
         if found:
             measured = ", ".join(f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}" for ratio in found)
             met = sum(ratio >= target.least for ratio in found)

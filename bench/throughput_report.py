@@ -53,7 +53,7 @@ def throughput(document: Tree) -> Iterable[str]:
 
 
 def _ratio(rates: Mapping[str, Mapping[str, int]], pair: tuple[str, str], model: str) -> str:
-    one, other = (rates[name].get(model, rates[name].get(NO_MODEL)) for name in pair)
+    one, other = (rates[name].get(model) for name in pair)
     return f"{one / other:.2f}" if one and other else "-"
 
 

@@ -12,14 +12,12 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 
 def tensorflow() -> Any:
     """The module `tensorflow`. Its `keras`, for who asks for it, is the one that there would be without this."""
-    if "tensorflow" not in sys.modules and _LEGACY not in os.environ:
+    without_keras = "tensorflow" not in sys.modules and _LEGACY not in os.environ
+    if without_keras:
         os.environ[_LEGACY] = "1"
-        try:
-            import tensorflow as tf
-        finally:
-            # It is read again once `tensorflow.keras` is first used.
+    try:
+        import tensorflow as tf
+    finally:
+        if without_keras:  # it is read again once `tensorflow.keras` is first used
             os.environ.pop(_LEGACY, None)
-        return tf
-    import tensorflow as tf
-
     return tf

@@ -12,8 +12,8 @@ import org.apache.flink.table.data.RowData;
  *
  * <p>The interval adapts to the load. A batch leaves as soon as the interval since the one before was taken is over, so
  * where records are few each leaves at once; and after large batches the interval is longer, since it costs less for a
- * record the more there are in a batch. Records wait in the order in which they came, and never for a checkpoint: before its
- * barrier they leave, so there is no state.
+ * record the more there are in a batch. Records wait in the order in which they came, and never for a checkpoint: before
+ * its barrier they leave, so there is no state.
  *
  * <p>Rows are key, value, partition, offset and timestamp of a record on its log.
  */
@@ -95,7 +95,7 @@ public final class BatchRecords extends AbstractStreamOperator<byte[]>
         intervalMs = Math.max(leastMs, Math.min(leastMs + n / RECORDS_FOR_A_MILLISECOND, LONGEST_MS));
         boolean large = records.bytes() > 2 * MOST_BYTES;
         output.collect(batch.replace(records.take()));
-        // Once it is taken: a small batch would follow a large one that the join let wait for longer than the interval.
+        // Once it is taken: else a small batch would follow a large one that had to wait for the join.
         emittedMs = getProcessingTimeService().getCurrentProcessingTime();
         if (large) {
             // What it grew by for one large record is not kept for good.
