@@ -106,7 +106,8 @@ class Join:
                 serving, state.decided, retired=decision.retired if decision.HasField("retired") else None
             )
         else:
-            self._manager.retire(data_type, state.decided)
+            served = before.serving if before is not None and before.HasField("serving") else None
+            self._manager.retire(data_type, state.decided, served)
 
     def _learn(self, data_type: str, store: ModelStore) -> LiveModel | None:
         """The model of a data type that has no live one in this instance: from the log if it is ahead of the state."""

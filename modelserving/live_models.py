@@ -9,6 +9,9 @@ from modelserving.servable import ModelVersion, Servable
 from modelserving.wire.model_pb2 import ModelDescriptor
 from modelserving.wire.state_pb2 import AdmittedModel
 
+LONGEST_DESCRIPTION = 500
+"""Characters: a publisher may have sent megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveModel:
@@ -29,7 +32,8 @@ def live_model(admitted: AdmittedModel, servable: Servable) -> LiveModel:
     given = admitted.descriptor
     known = ModelDescriptor(
         name=given.name,
-        description=given.description,
+        # It goes out with the statistics of each second.
+        description=given.description[:LONGEST_DESCRIPTION],
         dataType=given.dataType,
         modeltype=given.modeltype,
         version=given.version,

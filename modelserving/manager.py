@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = 30.0
 """A version that could not be loaded is tried again after so long, not sooner: where nothing else serves, each batch of
 its records would wait for it."""
+_RETIRED = "retired, and nothing takes its place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,18 @@ class ServableManager:
         if needed or live is not None or self._live.has_room(admitted.descriptor, *coming):
             self._begin(admitted)
 
-    def retire(self, data_type: str, decided: int) -> None:
-        """Have nothing serve the data type, unless a later decision is known already."""
+    def retire(self, data_type: str, decided: int, served: AdmittedModel | None = None) -> None:
+        """Have nothing serve the data type, unless a later decision is known already.
+
+        Args:
+            decided: offset on the model log of the decision for it.
+            served: what was to serve until now: it may not be live here, but have been told to be, before a restart or
+                before it was driven out.
+        """
         if self._is_news(data_type, decided):
             self._aspired.pop(data_type, None)
-            self._withdraw(data_type)
+            if not self._withdraw(data_type) and served is not None:
+                self._on_event(EventKind.REPLACED, served.descriptor, served.offset, _RETIRED)
 
     def live(self, data_type: str) -> LiveModel | None:
         """The model to score the next batch of the data type with.
@@ -193,13 +201,15 @@ class ServableManager:
         self._on_event(EventKind.LOADING, admitted.descriptor, admitted.offset, "")
         self._loader.submit(admitted)
 
-    def _withdraw(self, data_type: str) -> None:
-        """Have the live version, if there is one, score no more."""
+    def _withdraw(self, data_type: str) -> bool:
+        """Have the live version score no more; whether there was one."""
         self._retired.discard(data_type)
         live = self._live.pop(data_type)
-        if live is not None:
-            self._on_event(EventKind.REPLACED, live.descriptor, live.offset, "retired, and nothing takes its place")
-            self._loader.discard(live.servable)
+        if live is None:
+            return False
+        self._on_event(EventKind.REPLACED, live.descriptor, live.offset, _RETIRED)
+        self._loader.discard(live.servable)
+        return True
 
 
 def _evaluated_by(servable: Servable) -> str:

@@ -100,11 +100,19 @@ def test_a_version_that_does_not_serve_raises_none(promtool: str, tmp_path: Path
     check(promtool, tmp_path, told, {21: False, 40: False})
 
 
+REJECTED = {"reason": "FAILED_GATE"}
+MODEL_REJECTED = ("ModelRejected", REJECTED, "FAILED_GATE: a published model does not serve")
+
+
 def test_the_first_model_that_is_rejected_raises_it_and_so_does_the_next(promtool: str, tmp_path: Path) -> None:
-    rejected = {"data_type": "wine", "reason": "FAILED_GATE"}
-    told = [series("modelserving_rejected_models_total", rejected, "_x19 1x40 2x40")]
-    alarm = "ModelRejected", rejected, "FAILED_GATE: a published model does not serve"
-    check(promtool, tmp_path, told, {18: False, 20: True, 33: True, 40: False, 62: True, 80: False}, alarm)
+    told = [series("modelserving_rejected_models_total", REJECTED, "0x19 1x40 2x40")]
+    check(promtool, tmp_path, told, {18: False, 20: True, 33: True, 40: False, 62: True, 80: False}, MODEL_REJECTED)
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_a_service_that_starts_raises_no_rejection(count: int, promtool: str, tmp_path: Path) -> None:
+    told = [series("modelserving_rejected_models_total", REJECTED, f"_x19 {count}x40 _x5 {count}x40")]
+    check(promtool, tmp_path, told, {18: False, 20: False, 33: False, 62: False, 70: False, 80: False}, MODEL_REJECTED)
 
 
 def test_the_first_failure_of_admission_raises_it(promtool: str, tmp_path: Path) -> None:

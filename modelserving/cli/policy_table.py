@@ -10,6 +10,7 @@ from rich.text import Text
 
 from modelserving.cli.fitting import Column, FittingTable
 from modelserving.cli.text import printable
+from modelserving.query.staleness import STALE_MS
 
 _COLUMNS = (
     Column("model", 0),
@@ -24,11 +25,11 @@ _COLUMNS = (
 )
 
 
-def policies_table(policies: Iterable[Mapping[str, Any]]) -> Table:
+def policies_table(policies: Iterable[Mapping[str, Any]], now_ms: int) -> Table:
     """For each data type what was decided, in some lines, and a table of the models that were asked."""
     whole = Table.grid()
     for each in policies:
-        for style, line in zip(("bold", "", ""), _lines(each), strict=True):
+        for style, line in zip(("bold", "", ""), _lines(each, now_ms), strict=True):
             whole.add_row(Text(printable(line), style))
         models = FittingTable(_COLUMNS)
         for model in each["models"]:
@@ -38,15 +39,15 @@ def policies_table(policies: Iterable[Mapping[str, Any]]) -> Table:
     return whole
 
 
-def _lines(each: Mapping[str, Any]) -> tuple[str, str, str]:
+def _lines(each: Mapping[str, Any], now_ms: int) -> tuple[str, str, str]:
     terms, times = each["terms"], each["decision_ms"]
     quorum = f" {terms['quorum']} of {len(terms['models'])}" if terms["quorum"] else ""
     whys = sorted(each["why"].items(), key=lambda why: -why[1])
     took = f", in {_ms(times, 'p50')} ms p50, {_ms(times, 'p99')} ms p99" if times["count"] else ""
+    rate = f", {each['recent']['decided_per_s']:.0f} per s" if now_ms - each["updated_ms"] < STALE_MS else ""
     return (
         f"{each['data_type']}: {terms['decider'] or terms['rule']}{quorum}, within {terms['timeout_ms']} ms",
-        f"{each['decided']} decided, {each['recent']['decided_per_s']:.0f} per s{took}; "
-        f"{each['at_deadline']} at the deadline, {each['late']} late",
+        f"{each['decided']} decided{rate}{took}; {each['at_deadline']} at the deadline, {each['late']} late",
         ", ".join(f"{count} {why}" for why, count in whys),
     )
 

@@ -38,7 +38,13 @@ _JSON = click.option(
 def stats(*, watch: bool, as_json: bool, bootstrap_servers: str, topics: Topics) -> None:
     """What was served: counts, rates, latencies and drift of each data type and model version."""
     _show(
-        bootstrap_servers, topics, lambda view: view.stats.encoded(), "stats", stats_table, watch=watch, as_json=as_json
+        bootstrap_servers,
+        topics,
+        lambda view: view.stats.encoded(),
+        "stats",
+        lambda told: stats_table(told, _now_ms()),
+        watch=watch,
+        as_json=as_json,
     )
 
 
@@ -54,7 +60,7 @@ def policies(*, watch: bool, as_json: bool, bootstrap_servers: str, topics: Topi
         topics,
         lambda view: view.policies.encoded(),
         "policies",
-        policies_table,
+        lambda told: policies_table(told, _now_ms()),
         watch=watch,
         as_json=as_json,
     )
@@ -106,30 +112,34 @@ def _show(
     # Only these commands need it: the others start sooner without.
     from modelserving.cli.following import following  # noqa: PLC0415
 
-    def answer() -> tuple[int, list[bytes]]:
-        return followed.read(lambda view: (view.revision, question(view)))
+    def answer() -> list[bytes]:
+        return followed.read(question)
 
     with suppress(KeyboardInterrupt), following(bootstrap_servers, topics) as followed:
-        revision, items = answer()
+        items = answer()
         if as_json:
             _print_json(name, items)
             fault = None
             while watch:
                 time.sleep(LOOK_EVERY_S)
                 fault = _tell(fault, followed.fault)
-                before, (revision, items) = revision, answer()
-                if revision != before:
+                before, items = items, answer()
+                if items != before:
                     _print_json(name, items)
         elif watch:
             with Live(table(_parsed(items)), console=_console(), refresh_per_second=1 / LOOK_EVERY_S) as live:
                 while True:
                     time.sleep(LOOK_EVERY_S)
-                    shown = table(_parsed(answer()[1]))
+                    shown = table(_parsed(answer()))
                     fault = followed.fault
                     shown.caption = Text(fault) if fault else None
                     live.update(shown)
         else:
             _console().print(table(_parsed(items)))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _console() -> Console:

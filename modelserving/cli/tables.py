@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelserving.cli.fitting import Column, FittingTable
+from modelserving.query.staleness import DRIFT_STALE_MS, STALE_MS
 
 _SHORT_SHA = 12
 
 
-def stats_table(stats: Iterable[Mapping[str, Any]]) -> FittingTable:
+def stats_table(stats: Iterable[Mapping[str, Any]], now_ms: int) -> FittingTable:
     """What was served, a row for each data type and model version."""
     table = FittingTable(
         (
@@ -41,13 +42,13 @@ def stats_table(stats: Iterable[Mapping[str, Any]]) -> FittingTable:
             each["modelType"] if asked else "",
             _time(each["since"]),
             str(each["served"]),
-            f"{recent['served_per_s']:.0f}",
+            f"{recent['served_per_s']:.0f}" if now_ms - each["updated_ms"] < STALE_MS else "",
             str(each["errors"]),
             rejected,
             f"{latency['p50']:.0f}" if latency["count"] else "",
             f"{latency['p99']:.0f}" if latency["count"] else "",
             f"{each['score_time_us']['p50']:.1f}" if each["score_time_us"]["count"] else "",
-            _drift(each["drift"]),
+            _drift(each["drift"], now_ms - each["updated_ms"]),
         )
     return table
 
@@ -113,12 +114,12 @@ def events_table(events: Iterable[Mapping[str, Any]]) -> FittingTable:
     return table
 
 
-def _drift(drift: Mapping[str, Any]) -> str:
+def _drift(drift: Mapping[str, Any], age_ms: int) -> str:
     """The greatest index, whether it is too great, and when the mean of the scores last changed."""
     if not (drift["score_psi"] or drift["feature_psi"]):
         return "not compared" if drift["current_records"] else ""
     shift = max([drift["score_psi"], *drift["feature_psi"].values()])
-    drifted = ", drifted" if drift["drifted"] else ""
+    drifted = ", drifted" if drift["drifted"] and age_ms < DRIFT_STALE_MS else ""
     changed = f", mean changed {_time(drift['changed_ms'])}" if drift["changed_ms"] else ""
     return f"PSI {shift:.2f}{drifted}{changed}"
 

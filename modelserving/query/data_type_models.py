@@ -45,13 +45,20 @@ class Served:
 
     key: VersionKey
     since_ms: int
+    told_ms: int
+    """When the instance said so last: at each start."""
 
 
 class DataTypeModels:
-    """The versions of one data type."""
+    """The versions of one data type.
 
-    def __init__(self, data_type: str) -> None:
+    Args:
+        is_there: tells of an instance that was heard of then whether it is one of those that run.
+    """
+
+    def __init__(self, data_type: str, is_there: Callable[[str, int], bool]) -> None:
         self.data_type = data_type
+        self._is_there = is_there
         self._served: dict[tuple[str, str], Served] = {}
         """By instance, also by such as have gone. A lane serves several models: there also by name."""
         self.rejected: Counter[str] = Counter()
@@ -80,13 +87,10 @@ class DataTypeModels:
             self._apply_to_instance(event)
             self._forget_old()
 
-    def plain(self, is_there: Callable[[str], bool]) -> dict[str, Any]:
-        """The JSON form.
-
-        Args:
-            is_there: tells of an instance whether it is one of those that run.
-        """
-        serving = [(name, served) for name, served in sorted(self.served, key=_by_number) if is_there(name)]
+    def plain(self) -> dict[str, Any]:
+        """The JSON form."""
+        served = sorted(self.served, key=_by_number)
+        serving = [(name, each) for name, each in served if self._is_there(name, each.told_ms)]
         versions = sorted(self._versions.values(), key=lambda version: (version.offset or -1, version.key))
         return {
             "data_type": self.data_type,
@@ -129,12 +133,13 @@ class DataTypeModels:
         key = (event.model_name, event.model_version, event.model_sha256)
         place = event.instance, event.model_name if _lane(event.instance) else ""
         served = self._served.get(place)
-        if served is not None and event.at_ms < served.since_ms:
+        if served is not None and event.at_ms < served.told_ms:
             return
         if event.kind == EventKind.SERVING:
             # After a restart of the job it is told again, and serves since then all the same.
-            since_ms = served.since_ms if served is not None and served.key == key else event.at_ms
-            self._served[place] = Served(key, since_ms)
+            again = served is not None and served.key == key and self._is_there(event.instance, served.told_ms)
+            since_ms = served.since_ms if served is not None and again else event.at_ms
+            self._served[place] = Served(key, since_ms, event.at_ms)
             if place[1]:
                 self._leave_other_lanes(event)
         elif event.kind == EventKind.REPLACED and served is not None and served.key == key:

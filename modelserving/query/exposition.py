@@ -24,7 +24,7 @@ class Family:
 
     Attributes:
         name: of the samples.
-        of_late: they tell the present, and nothing once that is over.
+        stale_ms: nothing is told of a version of which the job has told nothing for so long; None: it holds for ever.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Family:
     samples: Callable[[ServingStats], Samples]
     kind: str = "gauge"
     further: tuple[str, ...] = ()
-    of_late: bool = False
+    stale_ms: int | None = None
 
     def head(self) -> bytes:
         """What stands before its lines."""

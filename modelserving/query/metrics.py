@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from modelserving.query.exposition import Family, labels, lines, quantiles, value
 from modelserving.query.policy_metrics import policy_families
 from modelserving.query.service import Service
+from modelserving.query.staleness import DRIFT_STALE_MS, STALE_MS
 from modelserving.statistics.earlier import is_earlier
 from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.stats_pb2 import ServingStats
@@ -24,8 +25,6 @@ _REASONS_OF_MODELS = [
     for number in (Reason.MALFORMED, Reason.UNKNOWN_DATA_TYPE, *filter(lambda number: number >= 20, Reason.values()))
 ]
 """Each has its series from the beginning: the increase of one that begins at 1 is not seen."""
-STALE_MS = 10_000
-"""A job that has told nothing for so long has no present rates."""
 FRESH_S = 1.0
 """However many ask: the text is not made again sooner."""
 _AT_A_TIME = 50
@@ -39,13 +38,13 @@ _FAMILIES = (
         "modelserving_served_per_second",
         "Records scored, in the last second or so.",
         value(lambda s: s.recent.served_per_s),
-        of_late=True,
+        stale_ms=STALE_MS,
     ),
     Family(
         "modelserving_rejected_per_second",
         "Records turned away, in the last second or so.",
         value(lambda s: s.recent.rejected_per_s),
-        of_late=True,
+        stale_ms=STALE_MS,
     ),
     Family(
         "modelserving_since_timestamp_seconds", "When the first record was scored.", value(lambda s: s.since / 1000)
@@ -67,6 +66,7 @@ _FAMILIES = (
         "modelserving_drifted",
         "1 if scores or a feature are not what they were.",
         value(lambda s: float(s.drift.drifted)),
+        stale_ms=DRIFT_STALE_MS,
     ),
     Family(
         "modelserving_drift_changed_timestamp_seconds",
@@ -84,7 +84,7 @@ _FAMILIES = (
         "The same, in the last second or so.",
         quantiles(lambda s: s.recent.latency_ms, 1e-3),
         further=("quantile",),
-        of_late=True,
+        stale_ms=STALE_MS,
     ),
     Family(
         "modelserving_score_time_seconds",
@@ -97,7 +97,7 @@ _FAMILIES = (
         "The same, in the last second or so.",
         quantiles(lambda s: s.recent.score_time_us, 1e-6),
         further=("quantile",),
-        of_late=True,
+        stale_ms=STALE_MS,
     ),
     Family(
         "modelserving_drift_feature_psi",
@@ -153,10 +153,13 @@ class Metrics:
                     self._lines[each] = (told, _lines_of(told))
             await asyncio.sleep(0)
         now_ms = self._clock_ms()
-        late = {each for each, told in versions.items() if now_ms - told[-1].updated_ms < STALE_MS}
+        ages_ms = {each: now_ms - told[-1].updated_ms for each, told in versions.items()}
         for at, family in enumerate((*_FAMILIES, _REJECTED)):
             yield family.head()
-            yield b"".join(made[at] for each, (_, made) in self._lines.items() if each in late or not family.of_late)
+            stale_ms = family.stale_ms
+            yield b"".join(
+                made[at] for each, (_, made) in self._lines.items() if stale_ms is None or ages_ms[each] < stale_ms
+            )
             await asyncio.sleep(0)
         info, since = [], []
         for instances in _some(list(view.models.serving())):

@@ -25,15 +25,15 @@ class ModelView:
     def __init__(self) -> None:
         self._data_types: dict[str, DataTypeModels] = {}
         self._encoded: dict[str, bytes] = {}
-        self._instances: dict[str, tuple[int, str, str]] = {}
-        """By family of operators: when which operator was heard of last, and of how many instances. A job that was
-        rescaled has no others."""
+        self._heard_ms: dict[str, dict[tuple[str, str], int]] = {}
+        """By family of operators: when an operator of so many instances was heard of last. Those that run are the ones
+        heard of latest, since all others were: a job that was rescaled has no others."""
 
     def apply(self, event: ModelEvent) -> None:
         """Take in an event."""
         if not event.data_type:
             return
-        models = self._data_types.pop(event.data_type, None) or DataTypeModels(event.data_type)
+        models = self._data_types.pop(event.data_type, None) or DataTypeModels(event.data_type, self._is_there)
         models.apply(event)
         self._data_types[event.data_type] = models
         self._encoded.pop(event.data_type, None)
@@ -48,7 +48,7 @@ class ModelView:
         if models is None:
             return None
         if data_type not in self._encoded:
-            self._encoded[data_type] = encode(models.plain(self._is_there))
+            self._encoded[data_type] = encode(models.plain())
         return self._encoded[data_type]
 
     def all_encoded(self) -> list[bytes]:
@@ -64,39 +64,40 @@ class ModelView:
         """Data type, instance, and what it serves."""
         for name, models in sorted(self._data_types.items()):
             for instance, served in models.served:
-                if self._is_there(instance):
+                if self._is_there(instance, served.told_ms):
                     yield name, instance, served
 
     def serving_of(self, data_type: str) -> set[VersionKey]:
         """The versions that serve a data type."""
         models = self._data_types.get(data_type)
         served = () if models is None else models.served
-        return {each.key for instance, each in served if self._is_there(instance)}
+        return {each.key for instance, each in served if self._is_there(instance, each.told_ms)}
 
     def _hear_of(self, instance: str, at_ms: int) -> None:
         match = _INSTANCE.fullmatch(instance)
         if match is None:
             return
-        operator, total = match["operator"], match["total"]
-        heard_ms, *instances = self._instances.get(_family(operator), (0, "", ""))
+        instances = match["operator"], match["total"]
+        heard_ms = self._heard_ms.setdefault(_family(match["operator"]), {})
         # Partitions are not read in the order in which things happened.
-        if at_ms < heard_ms:
-            return
-        self._instances[_family(operator)] = at_ms, operator, total
-        if instances != [operator, total]:
-            self._encoded.clear()
+        if at_ms > heard_ms.get(instances, 0):
+            newest = max(heard_ms, key=heard_ms.__getitem__, default=instances)
+            heard_ms[instances] = at_ms
+            if newest != instances:
+                self._encoded.clear()
 
-    def _is_there(self, instance: str) -> bool:
+    def _is_there(self, instance: str, told_ms: int) -> bool:
         match = _INSTANCE.fullmatch(instance)
         if match is None:
             return True
-        _, operator, total = self._instances.get(_family(match["operator"]), (0, "", ""))
-        return (match["operator"], match["total"]) == (operator, total)
+        instances = match["operator"], match["total"]
+        heard_ms = self._heard_ms.get(_family(match["operator"]), {})
+        return told_ms >= max((ms for other, ms in heard_ms.items() if other != instances), default=0)
 
     def _forget_oldest(self) -> None:
         # In the order of their last events. Where many in a row serve, one more or less does not matter.
         for name, models in islice(self._data_types.items(), _LOOKED_AT):
-            if not any(self._is_there(instance) for instance, _ in models.served):
+            if not any(self._is_there(instance, served.told_ms) for instance, served in models.served):
                 del self._data_types[name]
                 self._encoded.pop(name, None)
                 return

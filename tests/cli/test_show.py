@@ -6,10 +6,13 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 from uuid import uuid4
 
 import pytest
 
+from modelserving.cli import following, show
 from modelserving.local.broker import LocalBroker
 from modelserving.statistics.keys import policy_key
 from modelserving.topics import Topics, admin_client
@@ -30,6 +33,8 @@ from modelserving.wire.stats_pb2 import (
 from tests.cli.conftest import Run
 from tests.kafka_client import produce
 
+NOW_MS = time.time_ns() // 1_000_000 + 60_000
+"""By a clock that is ahead: what is told is of the present, however long tests take to come to it."""
 STATS = ServingStats(
     data_type="wine",
     name="forest",
@@ -41,6 +46,7 @@ STATS = ServingStats(
     errors=5,
     rejected={"MODEL_FAILED": 5},
     recent=Recent(served_per_s=617),
+    updated_ms=NOW_MS,
     latency_ms=Quantiles(count=1234, p50=21, p99=42),
     drift=Drift(current_records=400, score_psi=0.3, drifted=True, changed_ms=1_700_000_000_000),
 )
@@ -70,6 +76,7 @@ POLICY = PolicyStats(
     ],
     agreement=[ModelAgreement(first="fast", second="smart", compared=800, agreed=700)],
     recent=RecentDecisions(decided_per_s=617),
+    updated_ms=NOW_MS,
 )
 HOSTILE = ModelEvent(
     kind=EventKind.REJECTED, data_type="wine", model_name="[red]\x1b[2J", at_ms=1, instance="admission", detail="\x07"
@@ -151,6 +158,26 @@ def test_watch_tells_each_change(broker: LocalBroker, topics: Topics) -> None:
         assert [each["served"] for each in json.loads(process.stdout.readline())["stats"]] == [2000]
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+
+
+def test_watch_tells_nothing_where_nothing_changes(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """Other topics bring news all the time."""
+
+    class Followed:
+        fault = None
+
+        def __init__(self) -> None:
+            self.answers = iter([[b'"a"'], [b'"a"'], [b'"b"'], [b'"b"']])
+
+        def read(self, _: object) -> list[bytes]:
+            for answer in self.answers:
+                return answer
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(following, "following", lambda *_: nullcontext(Followed()))
+    monkeypatch.setattr(show, "LOOK_EVERY_S", 0.0)
+    told = run("models", "--watch", "--json").stdout.splitlines()
+    assert [json.loads(line) for line in told] == [{"data_types": ["a"]}, {"data_types": ["b"]}]
 
 
 def test_only_what_is_read_must_be_there(run: Run, broker: LocalBroker) -> None:

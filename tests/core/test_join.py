@@ -107,6 +107,12 @@ class TestRetire:
         instance.decide(9)
         assert instance.serving() == "wine-9"
 
+    def test_one_that_has_not_been_loaded_since_a_restart_is_told_to_serve_no_more(self, instance: Instance) -> None:
+        restarted = Instance(store=instance.store)
+        restarted.retire(7, -1)
+        assert restarted.loads.begun == []
+        assert restarted.event_names() == [("REPLACED", "wine-5")]
+
     def test_while_it_is_being_loaded_it_never_serves(self, instance: Instance) -> None:
         instance.loads.hold("wine-6")
         instance.decide(6)

@@ -125,11 +125,13 @@ def test_half_read_totals_are_not_told() -> None:
     assert not [name for name in found if not name.startswith("modelserving_query_")]
 
 
-def test_a_job_that_tells_nothing_any_more_has_no_rates() -> None:
+def test_a_job_that_tells_nothing_any_more_has_no_rates_and_no_drift() -> None:
     told = stats(updated_ms=1_600_000_000_000)
     told.recent.served_per_s = 120.5
+    told.drift.drifted = True
     found = scraped(service_of([message(told)]))
     assert "modelserving_served_per_second" not in found
+    assert "modelserving_drifted" not in found
     assert found["modelserving_served_total"] == {("wine", "tree", "1"): 3}
 
 

@@ -217,6 +217,26 @@ def test_the_newest_number_of_instances_wins_in_whatever_order_it_is_read() -> N
     assert [(name, instance) for name, instance, _ in view.serving()] == [("beer", "keyed-join 1/2")]
 
 
+BACK_AND_FORTH = (
+    of_instance(EventKind.SERVING, "1", 0, "keyed-join 2/2"),
+    of_instance(EventKind.SERVING, "1", 10, "keyed-join 3/4"),
+    of_instance(EventKind.SERVING, "2", 20, "keyed-join 3/4"),
+    of_instance(EventKind.SERVING, "1", 30, "keyed-join 1/2", data_type="beer"),
+)
+
+
+@pytest.mark.parametrize("order", [BACK_AND_FORTH, BACK_AND_FORTH[::-1]], ids=["in order", "the other way round"])
+def test_a_rescale_back_does_not_bring_back_what_served_before(order: tuple[ModelEvent, ...]) -> None:
+    view = view_of(*order)
+    assert serving(view) == {}
+    assert [(name, instance) for name, instance, _ in view.serving()] == [("beer", "keyed-join 1/2")]
+
+
+def test_after_a_rescale_back_a_version_serves_since_then() -> None:
+    view = view_of(*BACK_AND_FORTH, of_instance(EventKind.SERVING, "1", 40, "keyed-join 2/2"))
+    assert [(each["version"], each["since_ms"]) for each in wine(view)["serving"]] == [("1", NOW_MS + 40)]
+
+
 def test_instances_are_in_the_order_of_their_numbers() -> None:
     names = [f"partitioned-join {number}/12" for number in (10, 2, 1)]
     assert list(serving(view_of(*(of_instance(EventKind.SERVING, "1", 0, name) for name in names)))) == names[::-1]

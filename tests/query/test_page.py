@@ -190,6 +190,36 @@ def test_drift_is_marked_in_words(page: Page, service: PageService) -> None:
     page.wait_for("#list", "drift")
 
 
+def test_drift_of_records_of_long_ago_is_not_marked(page: Page, service: PageService) -> None:
+    page.open(f"{service.url}#type=wine")
+    drift = stats("wine", "forest", "2", 50_000)["drift"] | {"drifted": True, "score_psi": 0.4}
+    before = stats("wine", "forest", "2", 60_000, drift=drift)
+    service.push("stats", before)
+    page.wait_for("#drift-mark", "Drift")
+    service.answers["/api/stats"] = all_stats(before | {"updated_ms": now_ms() - 301_000})
+    page.driver.refresh()
+    page.wait_for("#drift-words", "when the last records came")
+    assert not page.text("#drift-mark")
+
+
+def test_newly_rejected_records_of_the_chosen_data_type_are_asked_for(page: Page, service: PageService) -> None:
+    forest = stats("wine", "forest", "2", 50_000)
+    page.open(f"{service.url}#type=wine")
+    page.wait_for("#chosen", "wine")
+    ours = service.answers["/api/rejected"] | {"sample": [sample("MALFORMED", "not streamed", b"x", 99)]}
+    service.answers["/api/rejected?limit=50&data_type=wine"] = ours
+    service.push("totals", totals(forest, rejections("wine", {"MALFORMED": 500})))
+    page.wait_for("#sample", "not streamed")
+
+
+def test_a_rejected_model_is_counted_even_if_it_is_not_in_the_sample(page: Page, service: PageService) -> None:
+    page.open(service.url)
+    page.wait_for("#state", "Live")
+    service.answers["/api/rejected"] = {"models": {"total": 4321, "by_reason": {"UNSAFE": 4321}}, "sample": []}
+    service.push("model", event("REJECTED", "wine", "forest", "9", 9, reason="UNSAFE"))
+    page.wait_for("#model-reasons", "4,321")
+
+
 def test_a_change_that_the_detector_found_is_marked_for_five_minutes(page: Page, service: PageService) -> None:
     page.freeze_clock()
     page.open(f"{service.url}#type=wine")

@@ -3,6 +3,7 @@
 import { byId, fillFigures, fillTable, setText } from "./dom.js";
 import { ago, count, measure, milliseconds, numberCell, percent, quantile } from "./format.js";
 import { LATELY, OF_ALL } from "./serving.js";
+import { STALE_MS } from "./view.js";
 
 const MEANINGS = {
   ALL_IN: "the best of all answers",
@@ -37,9 +38,9 @@ export function showDecisionFigures(policy, latest, rejected, now) {
   ]);
 }
 
-export function showDecisions(policy) {
+export function showDecisions(policy, now) {
   setText(byId("policy-words"), terms(policy.terms));
-  const lately = total(policy.recent.why);
+  const lately = now - policy.updated_ms < STALE_MS ? total(policy.recent.why) : 0;
   const rows = Object.entries(policy.why).sort((a, b) => b[1] - a[1]);
   fillTable(
     "decision-reasons",

@@ -82,6 +82,12 @@ const reloadModels = throttled(() => {
   else names.forEach((name) => reload(`api/models/${encodeURIComponent(name)}`, (answer) => view.takeModelsOf(answer)));
 }, 3000);
 const reloadRejected = throttled(() => reload(REJECTED, (answer) => view.takeRejected(answer)), 3000);
+const reloadRejectedOfChosen = throttled(() => loadRejectedOf(chosen()), 3000);
+
+function loadRejectedOf(dataType) {
+  if (dataType === null) return;
+  reload(`${REJECTED}&data_type=${encodeURIComponent(dataType)}`, (answer) => view.takeRejectedOf(dataType, answer));
+}
 
 /** What is needed of the chosen data type alone. */
 function loadChosen() {
@@ -91,7 +97,7 @@ function loadChosen() {
   const ofType = `&data_type=${name}`;
   reload(`api/stats?data_type=${name}`, (answer) => answer.stats.forEach((each) => view.takeStats(each)));
   reload(EVENTS + ofType, (answer) => view.takeEventsOf(dataType, answer));
-  reload(REJECTED + ofType, (answer) => view.takeRejectedOf(dataType, answer));
+  loadRejectedOf(dataType);
   reload(`api/history/${name}`, ({ versions, decisions }) => {
     versions.forEach((each) => history.served.add(dataType, statsKey(each), each.points));
     history.decided.add(dataType, "", decisions.map(decisionPoint));
@@ -103,17 +109,22 @@ function received(name, data) {
     view.takeStats(data);
     history.served.add(data.data_type, statsKey(data), [pointOf(data)]);
   }
-  if (name === "totals") view.takeTotals(data);
+  if (name === "totals") takeTotals(data);
   if (name === "policy") {
     view.policies.take(data);
     history.decided.add(data.data_type, "", [pointOfPolicy(data)]);
   }
   if (name === "gone") view.forgetStats(data);
   if (name === "model") takeEvent(data);
-  if (name === "rejected") {
-    view.takeSample(data);
-    if (data.kind === "model") reloadRejected(); // for the totals; those of records are in the statistics
-  }
+  if (name === "rejected") view.takeSample(data);
+}
+
+function takeTotals(totals) {
+  const { data_type: dataType } = totals;
+  const before = view.rejectedIn([dataType]);
+  view.takeTotals(totals);
+  // Of all data types together only a few a second are streamed.
+  if (dataType === chosen() && view.rejectedIn([dataType]) > before) reloadRejectedOfChosen();
 }
 
 function takeEvent(event) {
@@ -123,6 +134,7 @@ function takeEvent(event) {
   if (event.kind === "SERVING" && last && last.key !== before?.key && [null, event.data_type].includes(chosen())) {
     announce(`${event.data_type}: ${last.label} took over at ${clock(last.at)}`);
   }
+  if (event.kind === "REJECTED") reloadRejected(); // for the totals; those of records are in the statistics
   changed.add(event.data_type);
   reloadModels();
   soon();
@@ -151,9 +163,8 @@ function show() {
   const policy = view.policies.of(dataType);
   document.body.classList.toggle("with-policy", policy !== null);
   if (policy) {
-    const rejected = [...view.rejectedByReason([dataType]).values()].reduce((a, b) => a + b, 0);
-    showDecisionFigures(policy, history.decided.latest(dataType, now), rejected, now);
-    showDecisions(policy);
+    showDecisionFigures(policy, history.decided.latest(dataType, now), view.rejectedIn([dataType]), now);
+    showDecisions(policy, now);
     showVoters(policy);
     decided.show(history.decided.points(dataType, now), swaps(view, dataType), now);
   } else {

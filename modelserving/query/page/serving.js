@@ -29,7 +29,7 @@ export function showFigures(view, history, dataType, now) {
     ["Score time p99", quantile(current?.score_time_us, "p99", "µs"), OF_VERSION],
     ["Served in all", count(served), OF_ALL],
     ["Errors of models", count(errors), OF_ALL],
-    ["Rejected in all", count(total([...view.rejectedByReason([dataType]).values()])), OF_ALL],
+    ["Rejected in all", count(view.rejectedIn([dataType])), OF_ALL],
     ["Last score", ago(lastServed, now)],
   ]);
 }
@@ -53,7 +53,7 @@ export function showTotals(view, history, now) {
     ["Served per second", rate(total(latest.map((each) => each.served))), LATELY],
     ["Rejected per second", rate(total(latest.map((each) => each.rejected))), LATELY],
     ["Served in all", count(total(served)), OF_ALL],
-    ["Records rejected in all", count(total([...view.rejectedByReason(names).values()])), OF_ALL],
+    ["Records rejected in all", count(view.rejectedIn(names)), OF_ALL],
     ["Models rejected in all", count(view.rejected.models.total), OF_ALL],
   ]);
 }

@@ -16,8 +16,11 @@ export const statsKey = (stats) => versionKey(stats.name, stats.model_version, s
 const eventKey = (event) => `${event.event_partition}@${event.event_offset}`;
 const sampleKey = (each) => [each.topic, each.partition, each.offset, each.rejected_at_ms].join("\n");
 
-/** The streaming detector finds a moment, which is marked for so long. */
-const MARKED_MS = 300_000;
+/** What has drifted is marked for so long: the streaming detector finds a moment, and the other compares the records of
+ * the last five minutes. */
+export const MARKED_MS = 300_000;
+/** A job that has told nothing for so long has no present rates. */
+export const STALE_MS = 10_000;
 
 const NOTHING = { served: 0, errors: 0, rejected: {} };
 
@@ -174,7 +177,9 @@ export class View {
 
   /** Whether what serves is not as it was at its beginning, or its scores have just changed. */
   drifted(dataType, now) {
-    const marked = (stats) => stats?.drift.drifted || now - stats?.drift.changed_ms < MARKED_MS;
+    const recently = (ms) => now - ms < MARKED_MS;
+    const marked = (stats) =>
+      stats !== null && ((stats.drift.drifted && recently(stats.updated_ms)) || recently(stats.drift.changed_ms));
     if (this.policies.of(dataType) === null) return marked(this.currentAndPrevious(dataType).current);
     const serving = new Set(this.serving(dataType).map((row) => versionKey(row.name, row.version, row.sha256)));
     return this.statsOf(dataType).some((each) => serving.has(statsKey(each)) && marked(each));
@@ -189,6 +194,11 @@ export class View {
       }
     }
     return reasons;
+  }
+
+  /** How many that is. */
+  rejectedIn(dataTypes) {
+    return [...this.rejectedByReason(dataTypes).values()].reduce((a, b) => a + b, 0);
   }
 }
 
