@@ -21,7 +21,6 @@ from tests.kafka_client import TopicReader, produce
 from tests.model_cases import FAILED_GATE, HOSTILE, LINEAR, LOCATION, MALFORMED, OVERSIZE, UNLOADABLE, changed
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.beside
 FIRST = example_model("tensorflow.pb", name="first", version="1")
 SECOND = example_model("linear.pmml", name="second", version="2")
 NO_OPS: dict[str, bytes] = {

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import tensorflow as tf
 
 from modelserving.local.broker import LocalBroker
@@ -26,7 +25,6 @@ from tests.waiting import wait_until
 
 Position = tuple[int, int]
 
-pytestmark = pytest.mark.beside
 JSON_TYPES = """
 [data_types.gauge]
 codec = "json"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from modelserving.local.broker import LocalBroker
 from modelserving.topics import Topics
 from modelserving.wire.serving_pb2 import Reason, Rejected, ServingResult
@@ -14,7 +12,6 @@ from tests.flink.messages import example_model, wine_record
 from tests.kafka_client import TopicReader, produce
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.beside
 RECORDS = 50_000
 SWAPS = 10
 MODELS = ("tensorflow.pb", "linear.pmml", "saved-model.zip")
