@@ -113,7 +113,7 @@ class Collector:
             self._early.discard(name)
             early = [votes for key, votes in store.items() if key.startswith(_EARLY)]
         for votes in early:
-            self._add(flight, decode_votes(votes)[1], collected)
+            self._add(flight, decode_votes(votes)[1], collected, in_time=True)
         return self._go_on(name, flight, store, collected, changed=bool(early))
 
     def vote(self, name: str, encoded: bytes, store: RequestStore) -> Collected:
@@ -126,7 +126,8 @@ class Collector:
             store.put(f"{_EARLY}{votes.model}/{votes.rows[0]}", encoded)
             return Collected(looks_ms=((self._clock_us() + self._keep_us) // 1000,))
         collected = Collected()
-        self._add(flight, votes, collected)
+        in_time = self._clock_us() < flight.request.deadline_us - _lead_us(flight.request)
+        self._add(flight, votes, collected, in_time=in_time)
         return self._go_on(name, flight, store, collected, changed=True)
 
     def look(self, name: str, at_us: int, store: RequestStore) -> Collected:
@@ -164,9 +165,9 @@ class Collector:
         request = request_of(opening.request, self._deciders)
         return _Flight(request, from_ipc(opening.records), opening.policy_offset)
 
-    def _add(self, flight: _Flight, votes: ModelVotes, collected: Collected) -> None:
+    def _add(self, flight: _Flight, votes: ModelVotes, collected: Collected, *, in_time: bool) -> None:
         request = flight.request
-        late = request.add(votes)
+        late = request.add(votes, in_time=in_time)
         if not len(late):
             return
         collected.outgoing.append(late_deltas(request, votes.model, late))

@@ -47,7 +47,8 @@ class Lane:
         version: of the model; its votes name it.
         metrics: figures of the version, one of which its answers may be judged by.
         clock_us: epoch microseconds.
-        on_answer: called, from any thread, after there is something to poll for; must return at once, and not raise.
+        on_answer: called, from any thread, after there is something to poll for, or the model has been loaded; must
+            return at once, and not raise.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Lane:
         self._answers: deque[Answered] = deque()
         self._loading = True
         self._loaded_us = 0
+        self._took_us = 0  # for the last task
         self._ready = False
         self._fault = ""
         self._closed = False
@@ -172,7 +174,7 @@ class Lane:
         if run.loading:
             self._miss(run, VoteState.NOT_LOADED, "the deadline passed, and it came while the model was being loaded")
         else:
-            self._miss(run, VoteState.EXPIRED, "the deadline passed before it was asked")
+            self._miss(run, VoteState.EXPIRED, "no time was left to ask it")
 
     def _miss(self, run: _Run, state: VoteState, detail: str) -> None:
         self._put(run, no_votes(self.name, np.arange(len(run.task.rows), dtype=np.int32), state, detail), 0)
@@ -195,6 +197,7 @@ class Lane:
         with self._changed:
             self._loading, self._loaded_us = False, self._clock_us()
         self._fault, self._ready = fault, not fault
+        self._on_answer()  # it can be told to serve
         while self._has_tasks():
             # No task is being answered meanwhile: it may take longer than an answer may.
             fault = self._prepare()
@@ -231,12 +234,16 @@ class Lane:
             return not self._closed
 
     def _next(self) -> _Run | None:
-        """The next task whose deadline is not past, if there is one."""
+        """The next task that there is time for, if there is one.
+
+        A model that is a little too slow for all tasks would else come too late to each of them. The last that waits is
+        asked if its deadline is not past: the model may be faster by now.
+        """
         with self._changed:
             while self._waiting:
                 run = self._waiting.popleft()
                 run.started_us = self._clock_us()
-                if run.started_us < run.task.deadline_us:
+                if run.task.deadline_us - run.started_us > (self._took_us if self._waiting else 0):
                     self._running = run
                     return run
                 self._expire(run)
@@ -249,5 +256,6 @@ class Lane:
                 return
             self._running = None
             self._counts.answered += 1
+            self._took_us = self._clock_us() - run.started_us
             for votes in found:
-                self._put(run, votes, self._clock_us() - run.started_us)
+                self._put(run, votes, self._took_us)

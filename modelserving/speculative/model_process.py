@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import IO
@@ -23,7 +23,7 @@ import pyarrow as pa
 from modelserving import children
 from modelserving.arrow import from_ipc, to_ipc
 from modelserving.errors import ModelServingError
-from modelserving.processes import be_dispensable, end_with
+from modelserving.processes import end_with
 from modelserving.servable import Servable
 from modelserving.speculative.answering import Score, answer
 from modelserving.speculative.lane_models import score_of
@@ -41,23 +41,18 @@ class InProcess:
 
     Args:
         make: makes, in that process, the servable or the function that scores a batch. It is sent there by cloudpickle.
-        columns: the columns of a batch that the model reads; only those are sent. Empty: all.
         start_s: a process that takes longer to make its model is ended.
-        stand_back: whether other processes go first where there are not processors enough.
         clock_s: seconds that only grow.
     """
 
     def __init__(
         self,
         make: Callable[[], Servable | Score],
-        columns: Sequence[str] = (),
         *,
         start_s: float = 120.0,
-        stand_back: bool = False,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._first = pickle.dumps((sys.path, stand_back, cloudpickle.dumps(make)))
-        self._columns = list(columns)
+        self._first = pickle.dumps((sys.path, cloudpickle.dumps(make)))
         self._start_s = start_s
         self._clock_s = clock_s
         self._guard = threading.Lock()
@@ -86,9 +81,8 @@ class InProcess:
             ModelServingError: the process has ended.
         """
         process = self._running()
-        needed = batch.select(self._columns) if self._columns else batch
         try:
-            found: list[ModelVotes] = children.ask(process, pickle.dumps((to_ipc(needed), within_s)))
+            found: list[ModelVotes] = children.ask(process, pickle.dumps((to_ipc(batch), within_s)))
         except _ENDED as error:
             raise self._ended(process) from error
         return found
@@ -161,10 +155,8 @@ def main() -> None:
     """Answer what is asked on standard input, for the process given, until it closes its end."""
     end_with(int(sys.argv[1]))
     requests, answers = children.asked()
-    path, stand_back, make = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
+    path, make = pickle.load(requests)  # noqa: S301 - it comes from the process that started this
     sys.path[:] = path
-    if stand_back:
-        be_dispensable()
     try:
         model = cloudpickle.loads(make)()
     except Exception as error:  # noqa: BLE001 - it is told

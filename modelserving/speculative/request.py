@@ -43,6 +43,8 @@ class Request:
         """(n,) index into the ballot's `label_names`; -1: none, or none yet."""
         self.decided_us = np.zeros(rows, np.int64)
         """(n,) epoch microseconds."""
+        self.in_time = np.zeros(self.ballot.asked.shape, bool)
+        """(m, n) the vote came before the deadline; not known of those that came before a crash."""
 
     @property
     def is_decided(self) -> bool:
@@ -54,13 +56,18 @@ class Request:
         """Whether each record has its answer, and all that were asked have voted."""
         return self.is_decided and self.ballot.is_complete
 
-    def add(self, votes: ModelVotes) -> NDArray[np.int64]:
+    def add(self, votes: ModelVotes, *, in_time: bool = True) -> NDArray[np.int64]:
         """Take in votes; a second one of a model on a record is passed over.
+
+        Args:
+            votes: on some of the records.
+            in_time: they came before the deadline, or rather before that is acted upon.
 
         Returns:
             The rows of those that were late: their records had been decided, and they change nothing.
         """
         rows = self.ballot.add(votes)
+        self.in_time[self.ballot.models.index(votes.model), rows] = in_time
         late: NDArray[np.int64] = rows[self.why[rows] != UNDECIDED]
         return late
 

@@ -67,7 +67,7 @@ def request_of(state: RequestState, deciders: Mapping[str, Decider]) -> Request:
     routes = Routes(tuple(state.models), asked, voting)
     request = Request(policy, routes, state.received_us, decider)
     for votes in state.votes:
-        request.add(votes_of(votes)[1])
+        request.add(votes_of(votes)[1], in_time=False)
     codes: NDArray[np.int32] = np.array([request.ballot.code(name) for name in state.label_names] or [0], np.int32)
     labels = np.frombuffer(state.labels, "<i4")
     request.why[:] = np.frombuffer(state.why, "i1")

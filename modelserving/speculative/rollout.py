@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelserving.speculative.agreement import compare
 from modelserving.speculative.policy import RolloutLimits
@@ -16,6 +15,8 @@ from modelserving.wire.speculative_pb2 import RolloutAction, VoteState
 SCHEMA = 1
 SLOTS = 12
 """Of a window: so finely does it roll."""
+_LOADING = (VoteState.NOT_LOADED, VoteState.STILL_LOADING)
+_NO_TIME = (VoteState.EXPIRED, VoteState.SHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Counts:
     asked: int = 0
     """But for those that came while it was being loaded: they tell nothing of it."""
     errors: int = 0
-    """Of those: it gave no answer within the policy's time."""
+    """Of those: it gave no answer by the deadline."""
     slow: int = 0
     """Of those: it neither answered nor failed within the limit on latency."""
     compared: int = 0
@@ -58,7 +59,7 @@ def count(request: Request) -> Counts:
     """What a request tells of the first challenger; once it is complete, or no vote is waited for any more.
 
     A vote that is outstanding then is an error, and so is an answer that came too late to decide: the champion's place
-    is no place for such a model.
+    is no place for such a model. What the champion had no time for either is not: the job was behind.
     """
     policy, ballot = request.policy, request.ballot
     if not policy.challengers:
@@ -66,24 +67,23 @@ def count(request: Request) -> Counts:
     challenger, champion = 0, 1
     states = ballot.states[challenger]
     missing = ballot.asked[challenger] & (states == VoteState.NO_SUCH_MODEL)
-    asked = ballot.asked[challenger] & ~missing & ~np.isin(states, (VoteState.NOT_LOADED, VoteState.STILL_LOADING))
+    excused = _LOADING + (_NO_TIME if np.isin(ballot.states[champion], _NO_TIME).any() else ())
+    asked = ballot.asked[challenger] & ~missing & ~np.isin(states, excused)
     took_us = np.array([votes.taken_us for votes in ballot.votes] or [0])[ballot.part[challenger]]
 
-    def answered(within_ms: float) -> NDArray[np.bool_]:
-        in_time: NDArray[np.bool_] = (states == VoteState.ANSWERED) & (took_us <= within_ms * 1000)
-        return in_time
-
+    answered = states == VoteState.ANSWERED
     latency_ms = policy.limits.latency_ms if policy.limits else None
     slow = 0
     if latency_ms is not None:
-        slow = int((asked & (states != VoteState.FAILED) & ~answered(latency_ms)).sum())
+        in_limit = answered & (took_us <= latency_ms * 1000)
+        slow = int((asked & (states != VoteState.FAILED) & ~in_limit).sum())
     numbers, labels = ballot.numbers, ballot.labels
     compared, agreed = compare(
         (numbers[challenger], numbers[champion]), (labels[challenger], labels[champion]), policy.tolerance
     )
     return Counts(
         asked=int(asked.sum()),
-        errors=int((asked & ~answered(policy.timeout_ms)).sum()),
+        errors=int((asked & ~(answered & request.in_time[challenger])).sum()),
         slow=slow,
         compared=int(compared.sum()),
         disagreed=int((compared & ~agreed).sum()),

@@ -220,7 +220,7 @@ class SpeculativeServer:
                 if answered.request not in self._open:  # it was cancelled
                     continue
                 request, changed = self._open[answered.request]
-                late = request.add(answered.votes)
+                late = request.add(answered.votes, in_time=self._clock_us() < request.deadline_us)
                 changed.set()
                 if len(late):
                     _call(self._on_late, request, lane.name, late)

@@ -33,15 +33,21 @@ class Started:
     """For each model that is asked, the number of its lane and an encoded `LaneTask`."""
 
 
-def start(batch: TypedBatch, holding: Holding) -> Started:
-    """Start a request for a batch of records."""
+def start(batch: TypedBatch, holding: Holding, *, same_key: bool = False) -> Started:
+    """Start a request for a batch of records.
+
+    Args:
+        batch: the records.
+        holding: the policy of their data type.
+        same_key: all records of the data type have the same key, which says what they are, and so tells none apart.
+    """
     policy, records = holding.policy, batch.records
     partitions, offsets = records.column("partition").to_pylist(), records.column("offset").to_pylist()
     # A record is in one request alone.
     name = f"{batch.data_type}/{partitions[0]}/{offsets[0]}"
     keys = byte_strings(records.column("key"))
     identities = [
-        b"%d:%d" % (partition, offset) if key is None else key
+        b"%d:%d" % (partition, offset) if same_key or key is None else key
         for key, partition, offset in zip(keys, partitions, offsets, strict=True)
     ]
     request = Request(policy, route(policy, identities), batch.received_us, holding.decider)

@@ -67,7 +67,7 @@ class LaneCounts:
     shed: int = 0
     """The queue was full."""
     expired: int = 0
-    """Their deadline passed before the model was asked."""
+    """No time was left to ask the model."""
     given_up: int = 0
     """The model did not return."""
 

@@ -81,7 +81,10 @@ def test_workers_killed_while_requests_are_in_flight(site: Speculation) -> None:
 
 
 def test_savepoint_with_requests_in_flight(site: Speculation, cluster: LocalCluster) -> None:
-    """They are decided after the restore, at another parallelism, with another number of lanes, by the votes kept."""
+    """They are decided after the restore, at another parallelism, with another number of lanes, by the votes kept.
+
+    And models are loaded before any record comes.
+    """
     publish_all(site)
     site.policy("smart", "fast", tmout=20_000)
 
@@ -93,9 +96,11 @@ def test_savepoint_with_requests_in_flight(site: Speculation, cluster: LocalClus
     wait_until(lambda: site.script.asked("fast") >= RECORDS)
     savepoint = stop_with_savepoint(cluster, job)
     assert not site.decisions().keys() & set(waiting)
-    more = site.send(RECORDS)
     site.script.tell("smart", wait_ms=0)
+    served = len(site.events(EventKind.SERVING))
     job = run(site, cluster, 2, savepoint, "--lanes=3")
+    site.wait_for_event(EventKind.SERVING, served + 2)
+    more = site.send(RECORDS)
     assert {each.number for each in site.wait(waiting)} == {FAST}
     assert {each.number for each in site.wait(more)} <= {SMART, FAST}
     site.flow_until_answered_by("smart")

@@ -142,6 +142,29 @@ def test_records_without_a_key_are_routed_by_their_place() -> None:
     assert [len(decode_task(task)[2].rows) for _, task in by_place] != [200]
 
 
+def test_records_whose_key_says_what_they_are_are_routed_by_their_place() -> None:
+    half = policy("smart", challengers=["odd"], canary=0.5)
+    raw = records(200).set_column(0, "key", pa.array([b"wine"] * 200, pa.binary()))
+    holding = Holding(half, 5, {"odd": 0, "smart": 0})
+    same, whole = (start(typed(raw), holding, same_key=same_key).tasks for same_key in (True, False))
+    assert [len(decode_task(task)[2].rows) for _, task in whole] == [200]
+    odd, smart = (len(decode_task(task)[2].rows) for _, task in same)
+    assert odd + smart == 200
+    assert 60 < odd < 140
+
+
+def test_votes_that_come_once_it_is_decided_are_errors_of_a_challenger() -> None:
+    watched = policy("smart", challengers=["odd"], shadow=1.0, limits=RolloutLimits(1000, errors=0.1))
+    operator = Operator(started(watched))
+    operator.open()
+    operator.vote(all_rows("smart"))
+    operator.clock.now_us = DEADLINE_US - 5_000
+    operator.vote(all_rows("odd"))
+    assert operator.sample is not None
+    counts = RolloutSample.FromString(operator.sample[1]).counts
+    assert (counts.asked, counts.errors) == (ROWS, ROWS)
+
+
 def test_decided_as_soon_as_the_most_trusted_has_answered(operator: Operator) -> None:
     operator.open()
     assert operator.due_ms == [DECIDED_MS, DEADLINE_US // 1000 + int(KEEP_S * 1000)]

@@ -139,6 +139,49 @@ def test_expired_tasks_make_room(lanes: Open, clock: Clock) -> None:
     assert [name for name, _ in states(fetch(lane, 3))] == ["expires", "runs", "waits"]
 
 
+class Takes:
+    """Takes so long for each task, by the clock."""
+
+    def __init__(self, clock: Clock, us: int) -> None:
+        self.began = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+        self._clock = clock
+        self._us = us
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    def answer(self, asked: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
+        self.began.release()
+        assert self.may_end.acquire(timeout=LIMIT_S)
+        self._clock.now_us += self._us
+        return answer(Model().score, asked, lambda: within_s <= 0)
+
+    def interrupt(self, final: bool) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def test_what_the_model_would_answer_too_late_makes_way_for_what_it_can_answer(lanes: Open, clock: Clock) -> None:
+    takes = Takes(clock, 60_000)
+    lane = lanes(takes, queue=8)
+    begun_us = clock.now_us
+    lane.offer(task("first", deadline_us=begun_us + 100_000))
+    assert takes.began.acquire(timeout=LIMIT_S)
+    lane.offer(task("no time", deadline_us=begun_us + 119_000))
+    lane.offer(task("second", deadline_us=begun_us + 140_000))
+    takes.may_end.release(2)
+    told = sorted(states(fetch(lane, 3)))
+    assert told == [("first", VoteState.ANSWERED), ("no time", VoteState.EXPIRED), ("second", VoteState.ANSWERED)]
+    # Where nothing else waits, it is asked: the model may be faster now.
+    lane.offer(task("last", deadline_us=clock.now_us + 10))
+    takes.may_end.release()
+    assert states(fetch(lane)) == [("last", VoteState.ANSWERED)]
+    assert lane.counts == LaneCounts(offered=4, answered=3, expired=1)
+
+
 def test_a_task_that_comes_past_its_deadline(lanes: Open, clock: Clock) -> None:
     model = Model()
     lane = lanes(model)

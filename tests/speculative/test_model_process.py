@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from modelserving.errors import ModelServingError
-from modelserving.processes import NICENESS
 from modelserving.servable import Scores
 from modelserving.speculative.lane import Lane
 from modelserving.speculative.model_process import RETRY_AFTER_S, InProcess
@@ -90,14 +89,6 @@ def test_batches_larger_than_a_pipe_holds_and_functions_made_here(start: START) 
     assert (len(found), found[-1]) == (200_000, 199_999.5)
 
 
-def test_only_the_columns_that_it_reads_are_sent(start: START) -> None:
-    def make() -> Callable[[pa.RecordBatch], Scores]:
-        return lambda asked: Scores(asked.num_rows, numbers=np.full(asked.num_rows, float(asked.num_columns)))
-
-    assert numbers(start(make), batch()) == [2.0]
-    assert numbers(start(make, ["x"]), batch()) == [1.0]
-
-
 def test_what_it_prints_and_reads_is_not_taken_for_answers_and_questions(start: START) -> None:
     model = start(own.make_noisy)
     assert numbers(model, batch(2)) == [0.0, 2.0]
@@ -141,12 +132,6 @@ def test_one_that_ends_its_process_is_started_again(start: START, clock: Clock) 
         model.answer(batch(), 60.0)
     clock.now_s += RETRY_AFTER_S
     assert numbers(model, batch()) == [0.0]
-
-
-def test_it_stands_back_if_it_is_to(start: START) -> None:
-    model = start(own.make_double, stand_back=True)
-    model.prepare()
-    assert psutil.Process(model.pid).nice() == max(NICENESS, psutil.Process().nice())
 
 
 def test_one_that_holds_pythons_lock_for_ever(start: START, clock: Clock) -> None:

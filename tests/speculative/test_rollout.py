@@ -113,9 +113,18 @@ def test_what_a_request_tells() -> None:
 def test_answers_that_come_too_late_to_decide_are_errors() -> None:
     stated = policy("old", challengers=("new",), canary=1.0, limits=limits(latency_ms=None, disagreement=None))
     asked = request(stated, 3)
-    asked.add(said("new", 1.0, 1.0, rows=[0, 1], taken_us=stated.timeout_ms * 1000))
-    asked.add(said("new", 1.0, rows=[2], taken_us=stated.timeout_ms * 1000 + 1))
+    asked.add(said("new", 1.0, 1.0, rows=[0, 1], taken_us=1000))
+    asked.add(said("new", 1.0, rows=[2], taken_us=1000), in_time=False)
     assert count(asked) == Counts(asked=3, errors=1)
+
+
+@pytest.mark.parametrize(("champion", "told"), [(VoteState.EXPIRED, Counts()), (VoteState.FAILED, Counts(2, 2, 2))])
+def test_a_challenger_is_not_blamed_where_the_job_is_behind(champion: VoteState, told: Counts) -> None:
+    stated = policy("old", challengers=("new",), canary=0.5, shadow=1.0, limits=limits())
+    asked = request(stated, 2)
+    asked.add(no_votes("old", np.array([0], np.int32), champion, "no time"))
+    asked.add(no_votes("new", np.array([0, 1], np.int32), VoteState.EXPIRED, "no time"))
+    assert count(asked) == told
 
 
 def test_a_challenger_that_is_gone_is_an_error_but_not_one_that_has_not_come_yet() -> None:

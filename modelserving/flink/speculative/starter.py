@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyflink.common import Row
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
+from modelserving.data_types import RouteBy
 from modelserving.decoding import Decoder, TypedBatch
 from modelserving.errors import ConfigurationError
 from modelserving.events import outgoing_events
@@ -51,7 +52,8 @@ class StartFunction(BroadcastProcessFunction):
             if holding is None:
                 rejected += self._without_policy(batch)
                 continue
-            started = start(batch, holding)
+            route = self._options.data_types[batch.data_type].route
+            started = start(batch, holding, same_key=route.by is RouteBy.KEY)
             yield Row("opening", started.request, started.opening)
             for lane, task in started.tasks:
                 yield Row(f"lane-{lane + 1}", started.request, task)

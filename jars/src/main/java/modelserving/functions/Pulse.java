@@ -17,7 +17,7 @@ import org.apache.flink.types.Row;
  * Hands rows (key, value) on, and has others follow, so that a Python function looks for what its threads have done
  * since. Those have an empty key, and as value the UDP port, in digits, of the loopback address where this listens: a
  * datagram to it has a row follow at once. Without one they follow at an interval, until so long has passed since the
- * last row that nothing can come any more.
+ * last row, or the start, that nothing can come any more. So what a start has to do is done before the first row comes.
  *
  * <p>A Python function cannot be its own clock: a timer that registers the next one, while a job stops with a savepoint,
  * fails the job. The timers of an operator are dropped then.
@@ -53,6 +53,7 @@ public final class Pulse extends AbstractStreamOperator<Row> implements OneInput
         Thread listener = new Thread(this::listen, getOperatorName() + "-wake");
         listener.setDaemon(true);
         listener.start();
+        beat();
     }
 
     @Override
@@ -62,6 +63,10 @@ public final class Pulse extends AbstractStreamOperator<Row> implements OneInput
             pulse();
         }
         output.collect(row);
+        beat();
+    }
+
+    private void beat() {
         lastRowMs = lastMs = getProcessingTimeService().getCurrentProcessingTime();
         if (!beating) {
             beating = true;
