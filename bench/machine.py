@@ -14,6 +14,12 @@ import psutil
 from modelserving.local.jars import java
 
 
+def revision(folder: Path) -> str:
+    """Of the code in a folder, as Git names it, marked if there is more than that; empty where Git does not know it."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+
 def describe() -> dict[str, str | int]:
     """What matters for figures, by name; nothing that names the machine."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)

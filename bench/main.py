@@ -79,11 +79,17 @@ def main(context: click.Context, /, *, parts: tuple[str, ...], docs: Path, resum
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if need_peer(choice.pipelines):
         java_peer.build()
-    run(choice, parts, docs, _make_command(context), Measurements(WORK / "measurements.jsonl", resume))
+    # Before documents are written.
+    code = {"command": _make_command(context), "revision": machine.revision(ROOT)}
+    run(choice, parts, docs, code, Measurements(WORK / "measurements.jsonl", resume, code["revision"]))
 
 
-def run(choice: Choice, parts: tuple[str, ...], docs: Path, command: str, kept: Measurements) -> None:
-    """Measure the parts, one after the other; the documents are written after each."""
+def run(choice: Choice, parts: tuple[str, ...], docs: Path, code: Mapping[str, str], kept: Measurements) -> None:
+    """Measure the parts, one after the other; the documents are written after each.
+
+    Args:
+        code: what is run: command and revision.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory(prefix="broker-", dir=WORK) as folder,
@@ -95,7 +101,7 @@ def run(choice: Choice, parts: tuple[str, ...], docs: Path, command: str, kept: 
             about = {
                 "date": datetime.now(UTC).date().isoformat(),
                 "machine": machine.describe(),
-                "command": command,
+                **code,
                 "parameters": asdict(choice),
             }
             document = documents.merged(documents.read(docs), name, PARTS[name], measured, about)

@@ -16,10 +16,12 @@ class Measurements:
     Args:
         path: the file.
         resume: whether what it holds counts; else it begins anew.
+        revision: of the code that is measured.
     """
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(self, path: Path, resume: bool, revision: str) -> None:
         self._path = path
+        self._revision = revision
         self._found: dict[tuple[str, Key], tuple[Any, Figures]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         if not resume:
@@ -32,16 +34,19 @@ class Measurements:
     def find(self, part: str, key: Key, choice: Choice) -> Figures | None:
         """What was measured of a case, if it was, and under the same conditions."""
         conditions, figures = self._found.get((part, key), (None, None))
-        return figures if conditions == _conditions(choice) else None
+        return figures if conditions == self._conditions(choice) else None
 
     def add(self, part: str, key: Key, choice: Choice, figures: Figures) -> None:
         """Keep a measurement."""
-        self._found[part, key] = _conditions(choice), figures
-        line = {"part": part, "key": key, "conditions": _conditions(choice), "figures": figures}
+        conditions = self._conditions(choice)
+        self._found[part, key] = conditions, figures
+        line = {"part": part, "key": key, "conditions": conditions, "figures": figures}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-
-def _conditions(choice: Choice) -> dict[str, Any]:
-    """What all cases have in common; the others are in their keys."""
-    return {name: value for name, value in asdict(choice).items() if name not in ("rounds", "pipelines", "models")}
+    def _conditions(self, choice: Choice) -> dict[str, Any]:
+        """What all cases have in common; the others are in their keys."""
+        chosen = {
+            name: value for name, value in asdict(choice).items() if name not in ("rounds", "pipelines", "models")
+        }
+        return chosen | {"revision": self._revision}

@@ -14,9 +14,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def how(document: Tree, part: str) -> str:
-    """When a part was measured, where if not where the others were, and with which command."""
+    """When a part was measured, of which code, where if not where the others were, and with which command."""
     run = document["runs"][part]
+    code = f", of revision {run['revision']}" if run.get("revision") else ""
     elsewhere = ""
     if run["machine"] != document["machine"]:
         elsewhere = f", on another machine ({', '.join(str(value) for value in run['machine'].values())})"
-    return f"Measured on {run['date']}{elsewhere}:\n\n    {run['command']}"
+    return f"Measured on {run['date']}{code}{elsewhere}:\n\n    {run['command']}"

@@ -191,15 +191,18 @@ def test_a_page_without_its_comments_is_not_touched(tmp_path: Path) -> None:
 
 def test_a_run_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "measurements.jsonl"
-    kept = Measurements(path, resume=False)
+    kept = Measurements(path, resume=False, revision="1f")
     kept.add("throughput", ("1", "keyed", "tree"), CHOICE, {"records_per_s": 1.5})
-    again = Measurements(path, resume=True)
+    again = Measurements(path, resume=True, revision="1f")
     more = replace(CHOICE, rounds=9, models=("tree",))
     assert again.find("throughput", ("1", "keyed", "tree"), more) == {"records_per_s": 1.5}
     assert again.find("throughput", ("2", "keyed", "tree"), more) is None
     assert again.find("scaling", ("1", "keyed", "tree"), more) is None
     assert again.find("throughput", ("1", "keyed", "tree"), replace(CHOICE, seconds=9.0)) is None
-    assert Measurements(path, resume=False).find("throughput", ("1", "keyed", "tree"), CHOICE) is None
+    assert Measurements(path, resume=True, revision="2e").find("throughput", ("1", "keyed", "tree"), CHOICE) is None, (
+        "of other code"
+    )
+    assert Measurements(path, resume=False, revision="1f").find("throughput", ("1", "keyed", "tree"), CHOICE) is None
 
 
 @pytest.mark.parametrize(
