@@ -15,7 +15,20 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench import documents, external, java_peer, latency, main, page, plot, scaling, swap_times, targets, throughput
+from bench import (
+    documents,
+    external,
+    java_peer,
+    latency,
+    machine,
+    main,
+    page,
+    plot,
+    scaling,
+    swap_times,
+    targets,
+    throughput,
+)
 from bench.measurements import Measurements
 from bench.models import NO_MODEL
 from bench.parts import Choice, Figures, Key
@@ -219,13 +232,14 @@ def test_a_run_that_was_cut_short_goes_on(tmp_path: Path) -> None:
 def test_the_command_that_makes_the_figures(
     arguments: list[str], command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    commands: list[str] = []
-    monkeypatch.setattr(main, "run", lambda *given: commands.append(given[3]))
+    codes: list[dict[str, str]] = []
+    monkeypatch.setattr(main, "run", lambda *given: codes.append(given[3]))
+    monkeypatch.setattr(machine, "revision", lambda _: "1f")
     monkeypatch.setattr(main, "WORK", tmp_path)
     monkeypatch.setattr(java_peer, "build", lambda: None)
     result = CliRunner().invoke(main.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert commands == [command]
+    assert codes == [{"command": command, "revision": "1f"}]
 
 
 def test_what_there_is_not_is_not_measured() -> None:
