@@ -154,7 +154,8 @@ def measure(job: Job, bootstrap_servers: str, rate: int, warm_up: float, seconds
 @click.option("--tmout", default=50, help="Of the policy: the deadline, in ms.")
 @click.option("--warm-up", default=20.0, help="Seconds before it is measured, once the fast model answers.")
 @click.option("--seconds", default=30.0, help="Of measuring.")
-def main(rate: int, tmout: int, warm_up: float, seconds: float) -> None:
+@click.option("--alone", is_flag=True, help="The fast model alone, as to find out how much the job can take.")
+def main(rate: int, tmout: int, warm_up: float, seconds: float, *, alone: bool) -> None:
     """Measure each case with a job of its own, and print a table; fail where it misses what was aimed at."""
     click.echo(f"{rate:,} records/s, deadline {tmout} ms, {seconds:.0f} s each\n")
     click.echo("| case | sent | decided once | twice | p50 | p99 | max ms | fast answered in time, records/s |")
@@ -164,7 +165,7 @@ def main(rate: int, tmout: int, warm_up: float, seconds: float) -> None:
     missed: list[str] = []
     with TemporaryDirectory() as folder, LocalBroker(Path(folder) / "kafka", free_port()) as broker:
         servers = broker.bootstrap_servers
-        for case, models in CASES.items():
+        for case, models in ({ALONE: CASES[ALONE]} if alone else CASES).items():
             with running(servers, models, tmout, f"bench-speculative-{next(numbers)}") as job:
                 seen, sent = measure(job, servers, rate, warm_up, seconds)
             p50, p99, most = np.percentile(seen.latency_ms, (50, 99, 100))

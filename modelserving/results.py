@@ -65,15 +65,18 @@ def _answers(scores: Scores) -> dict[str, pa.Array]:
     elif scores.numbers is not None:
         columns["number"] = pa.array(scores.numbers)
     if scores.probabilities is not None:
-        keys = classes.take(pa.array(np.tile(np.arange(len(classes), dtype=np.int32), scores.rows)))
-        offsets, values = _flat(scores.probabilities)
+        given = np.ones(scores.rows, dtype=bool) if scores.label_alone is None else ~scores.label_alone
+        keys = classes.take(pa.array(np.tile(np.arange(len(classes), dtype=np.int32), int(given.sum()))))
+        offsets, values = _flat(scores.probabilities, given)
         columns["probabilities"] = pa.MapArray.from_arrays(offsets, keys, values)
     if scores.outputs is not None:
-        columns["outputs"] = pa.ListArray.from_arrays(*_flat(scores.outputs))
+        columns["outputs"] = pa.ListArray.from_arrays(*_flat(scores.outputs, np.ones(scores.rows, dtype=bool)))
     return columns
 
 
-def _flat(matrix: NDArray[Any]) -> tuple[pa.Array, pa.Array]:
-    """The offsets and values of a list array whose lists are the rows of `matrix`."""
-    rows, width = matrix.shape
-    return pa.array(np.arange(rows + 1, dtype=np.int32) * width), pa.array(np.ascontiguousarray(matrix).reshape(-1))
+def _flat(matrix: NDArray[Any], given: NDArray[np.bool_]) -> tuple[pa.Array, pa.Array]:
+    """The offsets and values of a list array whose lists are the rows of `matrix` that are `given`, and empty ones."""
+    offsets = np.zeros(len(matrix) + 1, dtype=np.int32)
+    np.cumsum(given * matrix.shape[1], out=offsets[1:])
+    whole = matrix if given.all() else matrix[given]
+    return pa.array(offsets), pa.array(np.ascontiguousarray(whole).reshape(-1))

@@ -108,5 +108,6 @@ def _take(scores: Scores, rows: NDArray[np.int64]) -> Scores:
         classes=scores.classes,
         label_index=part(scores.label_index),
         probabilities=part(scores.probabilities),
+        label_alone=part(scores.label_alone),
         outputs=part(scores.outputs),
     )

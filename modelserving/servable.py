@@ -45,6 +45,8 @@ class Scores:
     """(n,) index into `classes` of the predicted label."""
     probabilities: NDArray[np.float64] | None = None
     """(n, k) probability of each class."""
+    label_alone: NDArray[np.bool_] | None = None
+    """(n,) which rows have a label without probabilities, NaN there, beside rows that have them; None: no row."""
     outputs: NDArray[np.float64] | None = None
     """(n, w) the output vector of a TensorFlow model."""
     failures: tuple[RecordFailure, ...] = field(default=())
@@ -62,6 +64,8 @@ class Scores:
             if answers is None or np.isfinite(answers).all():
                 continue
             finite = np.isfinite(answers.reshape(self.rows, -1)).all(axis=1)
+            if answers is self.probabilities and self.label_alone is not None:
+                finite |= self.label_alone
             for row in np.flatnonzero(~finite).tolist():
                 if row not in named:
                     named.add(row)

@@ -18,7 +18,7 @@ from modelserving.runtimes.pmml_agreement import compare
 from modelserving.runtimes.pmml_answers import Answers
 from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, probability_column, vote_column
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
-from modelserving.runtimes.pmml_domain import domains
+from modelserving.runtimes.pmml_domain import domains, unusual
 from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
 from modelserving.runtimes.pmml_outputs import left_out
 from modelserving.runtimes.pmml_paths import records
@@ -190,6 +190,7 @@ def _chosen(
         servable,
         {each.feature: each.field.numeric for each in bound},
         directed=directed,
+        unusual={each.feature: unusual(each.field) for each in bound},
         single=document.single,
     )
     if comparison.difference is not None:
@@ -223,6 +224,10 @@ def _vectorised(
         return VectorisedServable(document, bound, domain), ""
     except NotCovered as error:
         return None, str(error)
+    except ModelRejected:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault in the compiler may raise anything, and PMML4S may do without
+        return None, f"the vectorised evaluator raises {type(error).__name__}: {error}"
 
 
 def prepare(memory_bytes: int) -> None:

@@ -49,13 +49,17 @@ class Answers:
             numbers = np.nan_to_num(self.numbers, posinf=0.0, neginf=0.0)
             return Scores(len(numbers), numbers=numbers, failures=failed)
         labelled = self.labels >= 0
-        # a tree without score distributions, for one, has a label and no probabilities
-        given = bool(labelled.any()) and not np.isnan(self.probabilities[labelled]).any()
+        # a tree's node without score distributions, for one, has a label and no probabilities
+        alone = labelled & np.isnan(self.probabilities).any(axis=1)
+        given = bool((labelled & ~alone).any())
+        probabilities = np.nan_to_num(self.probabilities)
+        probabilities[alone] = np.nan
         return Scores(
             len(self.labels),
             classes=classes,
             label_index=np.maximum(self.labels, 0),
-            probabilities=np.nan_to_num(self.probabilities) if given else None,
+            probabilities=probabilities if given else None,
+            label_alone=alone if given and alone.any() else None,
             failures=failed,
         )
 

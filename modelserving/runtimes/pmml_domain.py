@@ -10,14 +10,21 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from modelserving.probe import MODERATE
 from modelserving.runtimes.pmml_document import InputField, PmmlDocument, array_items
-from modelserving.runtimes.pmml_fields import BoundField, invalid
+from modelserving.runtimes.pmml_fields import BoundField, invalid, treated
 from modelserving.servable import Domain
 
 MAX_VALUES = 256
 """Of one input; a large forest has more thresholds than are worth keeping."""
+
+SIGNED = (-4.0, -2.0, -1.0, -0.5, 0.0)
+"""Numbers that a domain has only where the document names some below zero: a model may have no answer to them."""
+
+STRANGE = "value that no model names"
 
 _NAMING = (
     ("SimplePredicate", "field", None, ("value",)),
@@ -38,6 +45,19 @@ def domains(document: PmmlDocument, bound: tuple[BoundField, ...]) -> Mapping[st
     for field, text in _named(document.root):
         named[field].add(text)
     return {each.feature: _domain(each.field, named[each.field.name]) for each in bound}
+
+
+def unusual(field: InputField) -> tuple[float, ...] | tuple[str, ...]:
+    """Ordinary values that a domain may lack: `SIGNED`, or a category, where the document lists no valid ones.
+
+    None of them is such as the document's rules refuse, or make a missing value.
+    """
+    if not field.numeric and field.valid_values:
+        return ()
+    values = pa.array(SIGNED if field.numeric else [STRANGE])
+    column = treated(values, field)
+    kept: list[Any] = values.filter(pa.array(~column.failed & ~column.missing)).to_pylist()
+    return tuple(kept)
 
 
 def _named(root: ET.Element) -> Iterator[tuple[str, str]]:
@@ -84,6 +104,8 @@ def _domain(field: InputField, named: set[str]) -> Domain:
     telling = _around(sorted(number for number in numbers if number is not None and math.isfinite(number)))
     if field.data_type == "integer":
         telling += [float(round(number)) for number in telling]
+        # a record with a fraction for some input, as one of several moderate numbers is likely to be, would be invalid
+        telling = telling or [number for number in MODERATE if number.is_integer()]
     return Domain(numbers=_valid(sorted(set(telling)), field, np.float64))
 
 

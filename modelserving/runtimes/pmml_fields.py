@@ -120,7 +120,11 @@ def treated(raw: pa.Array, field: InputField) -> Treated:
     """Apply the rules to the values of one field, float64 or strings."""
     values = raw.to_numpy(zero_copy_only=False)
     missing = np.array(raw.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-    column = Treated(values.copy(), missing | _among(values, field.missing_values, field), np.zeros(len(values), bool))
+    column = Treated(
+        values.copy(),
+        missing | _among(values, _of_type(field.missing_values, field), field),
+        np.zeros(len(values), bool),
+    )
     wrong = invalid(values, field) & ~column.missing
     if field.numeric:
         _treat_outliers(column, field, ~wrong & ~column.missing)
@@ -166,7 +170,7 @@ def invalid(values: NDArray[Any], field: InputField) -> NDArray[np.bool_]:
 
     Where it names valid values, its intervals allow no others, as with JPMML.
     """
-    refused = _among(values, field.invalid_values, field)
+    refused = _among(values, _of_type(field.invalid_values, field), field)
     if field.numeric:
         refused |= np.isnan(values) | (np.isinf(values) & _unbounded(values, field)) | _broken(values, field)
     if field.valid_values:
@@ -215,6 +219,19 @@ def _among(values: NDArray[Any], texts: tuple[str, ...], field: InputField) -> N
         return np.zeros(len(values), dtype=bool)
     named = np.array([_cast(text, field) for text in texts], dtype=values.dtype)
     return np.isin(_typed(values, field), _typed(named, field))
+
+
+def _of_type(texts: tuple[str, ...], field: InputField) -> tuple[str, ...]:
+    """Those that a value of the field's type may have: a missing or an invalid value can be named by another text."""
+    return tuple(text for text in texts if not field.numeric or _is_number(text))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _cast(text: str, field: InputField) -> float | str:

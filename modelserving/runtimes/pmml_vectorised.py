@@ -16,7 +16,7 @@ from modelserving.servable import Domain, Scores
 class VectorisedServable:
     """A PMML classification, regression or clustering, compiled."""
 
-    engine = "vectorised-3"
+    engine = "vectorised-4"
     """The number is raised with each change of what is answered: models in a state that it evaluated are then compared
     anew. Those that PMML4S evaluated stay with it until they are published again."""
 

@@ -49,7 +49,7 @@ def plainly(scores: Scores) -> list[ServingResult]:
             result.label = scores.classes[scores.label_index[row]]
         elif scores.numbers is not None:
             result.number = scores.numbers[row]
-        if scores.probabilities is not None:
+        if scores.probabilities is not None and not (scores.label_alone is not None and scores.label_alone[row]):
             for name, probability in zip(scores.classes, scores.probabilities[row], strict=True):
                 result.probabilities[name] = probability + 0.0  # ptars makes 0 of a -0 in a map
         if scores.outputs is not None:
@@ -70,12 +70,14 @@ def all_scores(draw: Any) -> Scores:
         return np.asfortranarray(np.array(values, np.float64).reshape(rows, width))
 
     labels = draw(st.lists(st.integers(0, len(classes) - 1), min_size=rows, max_size=rows))
+    alone = draw(st.lists(st.booleans(), min_size=rows, max_size=rows))
     return Scores(
         rows,
         numbers=draw(st.sampled_from([None, matrix(1)[:, 0]])),
         classes=classes,
         label_index=draw(st.sampled_from([None, np.array(labels, np.int32)])),
         probabilities=draw(st.sampled_from([None, matrix(len(classes))])),
+        label_alone=draw(st.sampled_from([None, np.array(alone, bool)])),
         outputs=draw(st.sampled_from([None, matrix(draw(st.integers(0, 9)))])),
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modelserving.loader import load
 from modelserving.probe import probe_batch
 from modelserving.runtimes.pmml_document import parse
-from modelserving.runtimes.pmml_domain import MAX_VALUES, domains
+from modelserving.runtimes.pmml_domain import MAX_VALUES, domains, unusual
 from modelserving.runtimes.pmml_fields import bind, invalid
 from modelserving.servable import Domain
 from modelserving.wire.model_pb2 import ModelDescriptor, ModelType
@@ -58,6 +58,32 @@ def tree(predicate: str, *fields: str) -> str:
 
 def test_nothing_is_said() -> None:
     assert domain(document(linear("age"), AGE, AMOUNT), "age") == Domain()
+
+
+def test_of_whole_numbers_nothing_is_said() -> None:
+    """With fractions hardly any record of some inputs would be valid: no model of whole numbers could be tried."""
+    assert domain(document(linear("age"), age(data_type="integer"), AMOUNT), "age").numbers == (1.0, 2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param([age()], (-4.0, -2.0, -1.0, -0.5, 0.0), id="any number"),
+        pytest.param([age(data_type="integer")], (-4.0, -2.0, -1.0, 0.0), id="whole numbers"),
+        pytest.param([age(interval(-1.0, 80.0))], (-1.0, -0.5, 0.0), id="interval"),
+        pytest.param([age('<Value value="-1" property="missing"/>')], (-4.0, -2.0, -0.5, 0.0), id="missing"),
+        pytest.param([COLOUR.split("<Value")[0] + "</DataField>"], ("value that no model names",), id="any category"),
+        pytest.param([COLOUR], (), id="listed categories"),
+    ],
+)
+def test_unusual_values_are_valid(fields: list[str], expected: tuple[object, ...]) -> None:
+    (field,) = parse(document(linear("colour" if "colour" in fields[0] else "age"), AMOUNT, *fields)).inputs
+    assert unusual(field) == expected
+
+
+def test_unusual_values_are_no_outliers() -> None:
+    model = linear('age" outliers="asMissingValues" lowValue="-1')
+    assert unusual(parse(document(model, AMOUNT, AGE)).inputs[0]) == (-1.0, -0.5, 0.0)
 
 
 def test_a_closed_interval() -> None:

@@ -33,7 +33,7 @@ class Axis(Protocol):
 
 
 class NumberAxis:
-    """A field of numbers: bin i holds those above cut i - 1 up to cut i itself."""
+    """A field of numbers, or of truths as 1 and 0: bin i holds those above cut i - 1 up to cut i itself."""
 
     def __init__(self, field: Field, cuts: Iterable[float]) -> None:
         self.field = field
@@ -133,7 +133,9 @@ class Axes:
         for key, field in fields.items():
             self._of_field[key] = len(self.axes)
             self.axes.append(
-                NumberAxis(field, cuts[key]) if field.numeric else CategoryAxis(field, codes[key], vocabulary)
+                CategoryAxis(field, codes[key], vocabulary)
+                if field.data_type == "string"
+                else NumberAxis(field, cuts[key])
             )
 
     def of_field(self, field: Field) -> int:

@@ -16,10 +16,12 @@ from modelserving.runtimes.vectorised.functions import (
     BINARY,
     COMPARISONS,
     LOGIC,
+    ROUNDING,
     UNARY,
 )
 from modelserving.runtimes.vectorised.strings import among, choice, of_categories
 from modelserving.runtimes.vectorised.typed import (
+    MIXED,
     NUMERIC,
     Expression,
     constant_number,
@@ -62,12 +64,13 @@ def _function(name: str, given: Sequence[Expression], scope: Scope, strict: bool
     if any(each.data_type == "string" for each in given):
         return of_categories(name, given, scope, strict=strict)
     width = _width(given)
-    if name in ARITHMETIC and count == 2 and not (width == "integer" and name == "/"):
+    if name in ARITHMETIC and count == 2 and not (width in ("integer", MIXED) and name == "/"):
         return _elementwise(width, ARITHMETIC[name], given)
     if name == "modulo" and count == 2 and (width != "integer" or float(given[1].constant or 0)):
         return _elementwise(width, _modulo, given)
-    if name in UNARY and count == 1 and width != "integer":
-        return _elementwise("double", UNARY[name], given)
+    if name in UNARY and count == 1:
+        data_type = "integer" if name in ROUNDING else width if name == "abs" else "double"
+        return _elementwise(data_type, UNARY[name], given)
     if name in BINARY and count == 2 and width == "double":
         return _elementwise("double", BINARY[name], given)
     if name in COMPARISONS and count == 2:
@@ -78,16 +81,24 @@ def _function(name: str, given: Sequence[Expression], scope: Scope, strict: bool
         return _elementwise("boolean", lambda *values: reduce(LOGIC[name], values), given)
     if name == "not" and count == 1:
         return _elementwise("boolean", np.logical_not, given)
-    if name in AGGREGATES and count >= 1 and (width == "double" or name in ("min", "max")):
-        return _aggregate(width, name, given, strict)
+    if name in AGGREGATES and count >= 1 and (width != "float" or name in ("min", "max")):
+        return _aggregate("double" if name == "avg" else width, name, given, strict)
     raise NotCovered(f"function {name} of {count} arguments of type {', '.join(each.data_type for each in given)}")
 
 
 def _width(given: Sequence[Expression]) -> str:
-    """The type that arithmetic of these gives: as in JPMML, floats beside nothing wider give a float."""
+    """The type that arithmetic of these gives: as in JPMML, floats beside nothing wider give a float.
+
+    Raises:
+        NotCovered: it is another one for each record.
+    """
     types = {each.data_type for each in given}
     if types == {"integer"}:
         return "integer"
+    if types <= {"integer", MIXED}:
+        return MIXED
+    if MIXED in types and "double" not in types:
+        raise NotCovered(f"a function of arguments of type {', '.join(each.data_type for each in given)}")
     return "float" if types <= {"float", "integer"} else "double"
 
 
@@ -112,14 +123,12 @@ def _aggregate(data_type: str, name: str, given: Sequence[Expression], strict: b
 
     def column(frame: Frame) -> Column:
         columns = [each.column(frame) for each in given]
+        none = np.zeros(frame.rows, dtype=bool)
+        absent = np.stack([none if each.missing is None else each.missing for each in columns])
         with np.errstate(all="ignore"):
-            values = AGGREGATES[name](np.stack([each.numbers() for each in columns]))
-        absent = [each.missing for each in columns]
-        if strict:
-            return Column(values, reduce(either, absent))
-        if any(each is None for each in absent):
-            return Column(values)
-        return Column(values, np.logical_and.reduce(np.stack([each for each in absent if each is not None])))
+            values = AGGREGATES[name](np.stack([each.values for each in columns]), absent)
+        missing = absent.any(axis=0) if strict else absent.all(axis=0)
+        return Column(values, missing if missing.any() else None)
 
     return Expression(data_type, column)
 
@@ -169,8 +178,9 @@ def _among_numbers(value: Expression, numbers: Sequence[float]) -> Expression:
 def _if(given: Sequence[Expression], scope: Scope) -> Expression:
     condition, *branches = given
     types = {each.data_type for each in branches}
-    if condition.data_type == "string" or types not in ({"integer"}, {"float"}, {"double"}, {"boolean"}, {"string"}):
+    if condition.data_type == "string" or (len(types) > 1 and not types <= {"integer", "double", MIXED}):
         raise NotCovered("if with branches of different types, or of a category")
+    data_type = MIXED if len(types) > 1 else branches[0].data_type
 
     def column(frame: Frame) -> Column:
         decided = condition.column(frame)
@@ -187,4 +197,4 @@ def _if(given: Sequence[Expression], scope: Scope) -> Expression:
 
     closed = [each.texts for each in branches if each.texts is not None]
     texts = tuple(dict.fromkeys(text for each in closed for text in each)) if len(closed) == len(branches) else None
-    return Expression(branches[0].data_type, column, texts=texts)
+    return Expression(data_type, column, texts=texts)

@@ -12,7 +12,7 @@ from modelserving.runtimes.vectorised.columns import Column, Frame, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, only
 from modelserving.runtimes.vectorised.normalisation import normalise
 from modelserving.runtimes.vectorised.tables import discretize, map_values
-from modelserving.runtimes.vectorised.typed import Expression, constant_number, converted, either, filled
+from modelserving.runtimes.vectorised.typed import Expression, constant_number, converted, either, filled, value_of
 
 
 def expression(element: ET.Element, scope: Scope) -> Expression:
@@ -98,7 +98,7 @@ def _norm_discrete(element: ET.Element, scope: Scope) -> Expression:
     only(element, "method", None, "indicator")
     field = scope.resolve(element.get("field", ""))
     text = element.get("value", "")
-    wanted = field.number(text) if field.numeric else float(scope.vocabulary.add(text))
+    wanted = value_of(text, field, scope)
 
     def column(frame: Frame) -> Column:
         given = field.column(frame)

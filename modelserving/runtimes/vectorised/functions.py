@@ -1,7 +1,7 @@
 """The built-in functions that are covered: https://dmg.org/pmml/v4-4-1/BuiltinFunctions.html.
 
-All take and give numbers; truth is 1 and 0. What comes out where an argument is missing is `expressions.py`'s matter,
-but for the aggregates, which leave missing arguments out.
+All take and give numbers; truth is 1 and 0. What comes out where an argument is missing is `calls.py`'s matter, but for
+the aggregates, which leave missing arguments out.
 """
 
 from __future__ import annotations
@@ -10,14 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from modelserving.runtimes.vectorised.columns import Numbers
+from modelserving.runtimes.vectorised.columns import Mask, Numbers
+from modelserving.runtimes.vectorised.sums import summed
 
 
-def _round(values: Numbers) -> Numbers:
-    # halves go up, as in Java
-    result: Numbers = np.floor(values + 0.5)
+def rounded(values: Numbers) -> Numbers:
+    """The nearest whole numbers; halves go up, as in Java, not to the even neighbour."""
+    # this difference is exact, a sum with a half would not be
+    whole = np.floor(values)
+    result: Numbers = whole + (values - whole >= 0.5)
+    return result
+
+
+def _sum(values: Numbers, absent: Mask) -> Numbers:
+    return summed(np.where(absent, 0.0, values))
+
+
+def _average(values: Numbers, absent: Mask) -> Numbers:
+    result: Numbers = _sum(values, absent) / np.maximum(np.count_nonzero(~absent, axis=0), 1)
     return result
 
 
@@ -39,7 +50,7 @@ UNARY: Mapping[str, Callable[[Any], Any]] = {
     "sqrt": np.sqrt,
     "floor": np.floor,
     "ceil": np.ceil,
-    "round": _round,
+    "round": rounded,
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
@@ -51,6 +62,9 @@ UNARY: Mapping[str, Callable[[Any], Any]] = {
     "tanh": np.tanh,
 }
 """Of one number."""
+
+ROUNDING = frozenset({"floor", "ceil", "round"})
+"""Those of one number whose result is an integer, also to a division."""
 
 BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
     "pow": np.power,
@@ -73,13 +87,10 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
 LOGIC: Mapping[str, Callable[[Any, Any], Any]] = {"and": np.logical_and, "or": np.logical_or}
 """Of two truths or more."""
 
-AGGREGATES: Mapping[str, Callable[[NDArray[np.float64]], Numbers]] = {
-    "min": lambda values: np.fmin.reduce(values, axis=0),
-    "max": lambda values: np.fmax.reduce(values, axis=0),
-    "sum": lambda values: np.add.reduce(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), axis=0),
-    "avg": lambda values: (
-        np.add.reduce(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), axis=0)
-        / np.maximum(np.count_nonzero(~np.isnan(values), axis=0), 1)
-    ),
+AGGREGATES: Mapping[str, Callable[[Numbers, Mask], Numbers]] = {
+    "min": lambda values, absent: np.minimum.reduce(np.where(absent, np.inf, values), axis=0),
+    "max": lambda values, absent: np.maximum.reduce(np.where(absent, -np.inf, values), axis=0),
+    "sum": _sum,
+    "avg": _average,
 }
-"""Of (a, n) arguments, NaN for a missing one, of which each of the n has at least one."""
+"""Of (a, n) arguments and which are missing; what is given for one of the n whose arguments all are means nothing."""

@@ -14,6 +14,7 @@ from modelserving.runtimes.vectorised.columns import Field, Frame, Mask, Numbers
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number
 from modelserving.runtimes.vectorised.links import LINKS, Link, exp, simplemax
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
+from modelserving.runtimes.vectorised.typed import value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _parameters(model: ET.Element, scope: Scope) -> dict[str, _Parameter]:
             if len(factors[name]):
                 raise NotCovered("Predictor with a contrast matrix")
             text = cell.get("value", "")
-            wanted = field.number(text) if field.numeric else float(scope.vocabulary.add(text))
+            wanted = value_of(text, field, scope)
             matches[parameter].append((field, wanted))
         elif name in covariates and field.numeric:
             powers[parameter].append((field, number(cell, "value")))

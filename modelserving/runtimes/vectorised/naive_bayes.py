@@ -13,6 +13,7 @@ from modelserving.runtimes.vectorised.columns import Frame, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number
 from modelserving.runtimes.vectorised.links import softmax
 from modelserving.runtimes.vectorised.targets import refuse_defaults
+from modelserving.runtimes.vectorised.typed import value_of
 
 Likelihood = Callable[[Frame], Numbers]
 """(k, n) logarithms of what a value says for each class; 0 where it says nothing, as a missing one."""
@@ -31,8 +32,8 @@ def naive_bayes(model: ET.Element, scope: Scope, target: Target) -> Callable[[Fr
     output = child(model, "BayesOutput")
     priors = {each.get("value", ""): number(each, "count") for each in output.iterfind("TargetValueCounts/*")}
     names = list(priors)
-    if not names or not set(names) <= set(target.classes) or min(threshold, *priors.values()) <= 0:
-        raise NotCovered("a NaiveBayesModel without counts of the target's classes, or a threshold")
+    if not names or not set(names) <= set(target.classes) or min(priors.values()) <= 0 or threshold < 0:
+        raise NotCovered("a NaiveBayesModel without counts of the target's classes, or a threshold below 0")
     inputs = [_input(each, names, threshold, scope) for each in child(model, "BayesInputs").findall("BayesInput")]
     start = np.log(np.array(list(priors.values())))[:, np.newaxis]
     order = tuple(target.classes.index(name) for name in names)
@@ -64,9 +65,13 @@ def _gaussian(element: ET.Element, names: list[str], threshold: float, scope: Sc
     if not field.numeric or not (variances > 0).all():
         raise NotCovered("a GaussianDistribution without variance, of a category, or not of each class")
 
+    deviations = np.sqrt(variances)
+    scales = np.log(deviations) + 0.5 * math.log(2.0 * math.pi)
+
     def likelihood(frame: Frame) -> Numbers:
         column = field.column(frame)
-        density = np.exp(-((column.values - means) ** 2) / (2.0 * variances)) / np.sqrt(2.0 * math.pi * variances)
+        # as JPMML does, by the logarithm: far away there are so few digits that another way gives other probabilities
+        density = np.exp(-0.5 * np.square((column.values - means) / deviations) - scales)
         logarithms: Numbers = np.log(np.maximum(density, threshold))
         return logarithms if column.missing is None else np.where(column.missing, 0.0, logarithms)
 
@@ -81,7 +86,7 @@ def _counts(element: ET.Element, names: list[str], threshold: float, scope: Scop
         for each in pair.iterfind("TargetValueCounts/TargetValueCount"):
             counts[position, _index(each, names)] = number(each, "count")
     texts = [pair.get("value", "") for pair in pairs]
-    values = [field.number(text) if field.numeric else float(scope.vocabulary.add(text)) for text in texts]
+    values = [value_of(text, field, scope) for text in texts]
     shares = counts / np.nansum(counts, axis=0)
     with np.errstate(divide="ignore"):
         logarithms = np.log(np.where(counts == 0, threshold, shares))
@@ -95,7 +100,7 @@ def _counts(element: ET.Element, names: list[str], threshold: float, scope: Scop
             matches = column.values == value
             if column.missing is not None:
                 matches &= ~column.missing
-            result += row[:, np.newaxis] * matches
+            result += np.where(matches, row[:, np.newaxis], 0.0)
         return result
 
     return likelihood

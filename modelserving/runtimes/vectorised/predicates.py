@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from modelserving.runtimes.pmml_document import array_items
 from modelserving.runtimes.vectorised.columns import Field, Frame, Mask, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child
+from modelserving.runtimes.vectorised.typed import value_of
 
 Truth = tuple[Mask, Mask]
 
@@ -38,7 +39,7 @@ class Predicate:
     fields: tuple[Field, ...]
     """The fields that it reads, each once."""
     cuts: tuple[float, ...]
-    """If it reads one field of numbers: it is constant between neighbouring cuts, each of which belongs below."""
+    """If it reads one field of numbers or truths: it is constant between neighbouring cuts, each belonging below."""
     codes: tuple[int, ...]
     """If it reads one field of categories: it is constant over all categories but these."""
     truth: Callable[[Frame], Truth]
@@ -117,16 +118,14 @@ def _set(field: Field, element: ET.Element, scope: Scope) -> Predicate:
 
 
 def _membership(field: Field, texts: list[str], wanted: bool, scope: Scope) -> Predicate:
-    if field.numeric:
-        numbers = [field.number(text) for text in texts]
-        members: NDArray[Any] = np.array(numbers, dtype=np.float64)
-        cuts = tuple(cut for value in numbers for cut in (below(value), value))
-        codes: tuple[int, ...] = ()
-    elif field.data_type == "string":
+    if field.data_type == "string":
         codes = tuple(scope.vocabulary.add(text) for text in texts)
-        members, cuts = np.array(codes, dtype=np.int32), ()
+        members: NDArray[Any] = np.array(codes, dtype=np.int32)
+        cuts: tuple[float, ...] = ()
     else:
-        raise NotCovered(f"a comparison with field {field.name!r} of type {field.data_type}")
+        numbers = [value_of(text, field, scope) for text in texts]
+        members, codes = np.array(numbers, dtype=np.float64), ()
+        cuts = tuple(cut for value in numbers for cut in (below(value), value))
 
     def membership(frame: Frame) -> Truth:
         column = field.column(frame)

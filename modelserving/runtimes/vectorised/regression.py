@@ -15,6 +15,7 @@ from modelserving.runtimes.vectorised.links import LINKS, Link, exp, logit, simp
 from modelserving.runtimes.vectorised.precision import SINGLE, Precision, precision, widened
 from modelserving.runtimes.vectorised.sums import weighted
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
+from modelserving.runtimes.vectorised.typed import value_of
 
 Term = Callable[[Frame], Numbers]
 """(n,) what a coefficient is multiplied with, NaN for a missing value."""
@@ -220,7 +221,7 @@ def _power(field: Field, exponent: float) -> Term:
 
 
 def _indicator(field: Field, text: str, scope: Scope) -> Term:
-    wanted = field.number(text) if field.numeric else float(scope.vocabulary.add(text))
+    wanted = value_of(text, field, scope)
 
     def indicator(frame: Frame) -> Numbers:
         column = field.column(frame)

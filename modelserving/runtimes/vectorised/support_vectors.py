@@ -14,6 +14,7 @@ from modelserving.runtimes.vectorised.columns import Frame, Numbers, Scope
 from modelserving.runtimes.vectorised.coverage import NotCovered, child, number, only
 from modelserving.runtimes.vectorised.sums import summed
 from modelserving.runtimes.vectorised.targets import finish, refuse_defaults
+from modelserving.runtimes.vectorised.typed import value_of
 
 Term = Callable[[Frame], Numbers]
 
@@ -115,7 +116,7 @@ def _term(element: ET.Element, scope: Scope) -> Term:
     if element.tag != "CategoricalPredictor":
         raise NotCovered(f"VectorFields with {element.tag} of type {field.data_type}")
     text, coefficient = element.get("value", ""), number(element, "coefficient")
-    wanted = field.number(text) if field.numeric else float(scope.vocabulary.add(text))
+    wanted = value_of(text, field, scope)
 
     def indicator(frame: Frame) -> Numbers:
         column = field.column(frame)

@@ -10,6 +10,7 @@ import numpy as np
 from modelserving.runtimes.vectorised.answers import Target
 from modelserving.runtimes.vectorised.columns import Numbers
 from modelserving.runtimes.vectorised.coverage import NotCovered, number, only
+from modelserving.runtimes.vectorised.functions import rounded
 from modelserving.runtimes.vectorised.precision import widened
 
 Finish = Callable[[Numbers], Numbers]
@@ -67,11 +68,4 @@ def _same(values: Numbers) -> Numbers:
     return values
 
 
-def _rounded(values: Numbers) -> Numbers:
-    # halves go up, as in Java, not to the even neighbour; the difference is exact, a sum with a half would not be
-    whole = np.floor(values)
-    result: Numbers = whole + (values - whole >= 0.5)
-    return result
-
-
-_CASTS: dict[str | None, Finish] = {None: _same, "round": _rounded, "ceiling": np.ceil, "floor": np.floor}
+_CASTS: dict[str | None, Finish] = {None: _same, "round": rounded, "ceiling": np.ceil, "floor": np.floor}

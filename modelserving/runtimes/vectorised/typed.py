@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Frame, Mask, Scope, Texts, typed_number
+from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Field, Frame, Mask, Scope, Texts, typed_number
 from modelserving.runtimes.vectorised.coverage import NotCovered, number
 
 NUMERIC = ("double", "float", "integer")
+
+MIXED = "integer or double"
+"""The type of what is the one in some rows and the other in the rest: a division of integers is another one."""
 
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
@@ -21,7 +24,7 @@ class Expression:
     """A compiled expression."""
 
     data_type: str
-    """`double`, `float`, `integer`, `boolean` (1 and 0) or `string` (codes of categories)."""
+    """`double`, `float`, `integer`, `MIXED`, `boolean` (1 and 0) or `string` (codes of categories)."""
     column: Callable[[Frame], Column]
     constant: str | None = None
     """The text of a Constant."""
@@ -59,16 +62,31 @@ def constant_number(text: str, data_type: str, what: str) -> float:
     return value
 
 
+def value_of(text: str, field: Field, scope: Scope) -> float:
+    """What stands in the field's column where it has the value of that text: a number, a truth, a category's code.
+
+    Raises:
+        NotCovered: the text is not of the field's type.
+    """
+    if field.numeric:
+        return field.number(text)
+    if field.data_type == "string":
+        return float(scope.vocabulary.add(text))
+    return constant_number(text, field.data_type, f"field {field.name!r}")
+
+
 def converted(made: Expression, data_type: str, scope: Scope, what: str) -> Expression:
     """The values as those of another type.
 
     Raises:
         NotCovered: they would have to be rounded to integers, formatted, or parsed from what records bring.
     """
-    if data_type == made.data_type or (data_type == "double" and made.data_type in NUMERIC):
-        return replace(made, data_type=data_type)
-    if data_type == "float" and made.data_type in NUMERIC:
+    numeric = made.data_type in (*NUMERIC, MIXED)
+    if data_type == "float" and numeric:
+        # also of a float: what is given instead of a missing one is as wide as it is written
         return Expression(data_type, lambda frame: single(made.column(frame)))
+    if data_type == made.data_type or (data_type == "double" and numeric):
+        return replace(made, data_type=data_type)
     if data_type in NUMERIC and made.data_type == "string" and made.texts is not None:
         return _parsed(made, made.texts, data_type, scope, what)
     raise NotCovered(f"{what} of type {data_type} from a value of type {made.data_type}")
