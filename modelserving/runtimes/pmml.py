@@ -20,7 +20,7 @@ from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, 
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
 from modelserving.runtimes.pmml_domain import domains, unusual
 from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
-from modelserving.runtimes.pmml_outputs import left_out
+from modelserving.runtimes.pmml_outputs import final_field, left_out
 from modelserving.runtimes.pmml_paths import records
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.runtimes.pmml_votes import Ballot, count
@@ -68,6 +68,7 @@ class PmmlServable:
         self._class_index = {name: index for index, name in enumerate(document.classes)}
         self._ballot: Ballot | None = ballot(document)
         self._label_is_arg_max = _label_is_arg_max(document)
+        self._number = final_field(document) or PREDICTED
         self._evaluator: Evaluator | None = Evaluator(completed(document))
 
     def score(self, batch: pa.RecordBatch) -> Scores:
@@ -110,7 +111,7 @@ class PmmlServable:
     def _read(self, answers: Answers, part: NDArray[np.intp], names: list[str], data: list[list[Any]]) -> None:
         column = {name: index for index, name in enumerate(names)}
         if not self._classes:
-            answers.numbers[part] = _floats([row[column[PREDICTED]] for row in data])
+            answers.numbers[part] = _floats([row[column[self._number]] for row in data])
             return
         if self._ballot is not None:
             indices = [column[vote_column(index)] for index in range(len(self._ballot.weights))]

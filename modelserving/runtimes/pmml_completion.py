@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ET
 from modelserving.errors import ModelRejected
 from modelserving.runtimes.pmml_bins import complete_bins
 from modelserving.runtimes.pmml_document import PmmlDocument
+from modelserving.runtimes.pmml_outputs import final_field
 from modelserving.runtimes.pmml_votes import Ballot
 from modelserving.wire.serving_pb2 import Reason
 
@@ -53,8 +54,8 @@ def ballot(document: PmmlDocument) -> Ballot | None:
 def completed(document: PmmlDocument) -> bytes:
     """The document in ASCII, rewritten; `document` is rewritten too (a copy of its tree would hold up other threads).
 
-    Its answers are columns `PREDICTED` and one `probability_column` a class, or, for an ensemble that votes, one
-    `vote_column` a segment.
+    Its answers are columns `PREDICTED`, and the document's `final_field` if it has one, and one `probability_column` a
+    class; or, for an ensemble that votes, one `vote_column` a segment.
 
     Raises:
         ModelRejected: UNLOADABLE: counts in a tree, or margins, that are not numbers.
@@ -73,8 +74,10 @@ def completed(document: PmmlDocument) -> bytes:
         for index, segment in enumerate(segmentation.findall("Segment")):
             _set_output(_segment_model(segment), [_predicted(vote_column(index), document)])
     else:
+        own = list(model.iterfind("Output/OutputField")) if final_field(document) else []
         _complete(model, document.classes)
         _complete_outputs(model, document)
+        _find(model, "Output").extend(own)
     for discretize in root.iter("Discretize"):
         complete_bins(discretize)
     for clustering in root.iter("ClusteringModel"):

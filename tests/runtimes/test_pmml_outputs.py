@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from modelserving.runtimes import pmml
 from modelserving.runtimes.pmml import load
 from modelserving.runtimes.pmml_agreement import Comparison
 from modelserving.runtimes.pmml_document import parse
-from modelserving.runtimes.pmml_outputs import left_out
+from modelserving.runtimes.pmml_outputs import final_field, left_out
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
+from modelserving.wire.serving_pb2 import Reason
 from modelserving.wire.state_pb2 import Engine
 from tests.runtimes.pmml_samples import (
     AGE,
@@ -151,3 +153,40 @@ def test_results_are_as_without_an_output(monkeypatch: pytest.MonkeyPatch) -> No
         numbers = servable.score(shop_batch([1.0, 2.5])).numbers
         assert numbers is not None
         assert numbers.tolist() == [3.0, 6.0]
+
+
+EXP = '<Apply function="exp"><FieldRef field="raw"/></Apply>'
+RAW = 'name="raw" isFinalResult="false">'
+TURNED_BACK = document(with_output(linear("age"), RAW, 'name="out" feature="transformedValue">' + EXP), AMOUNT, AGE)
+
+
+@pytest.mark.parametrize("engine", ["PMML4S", VectorisedServable.engine])
+def test_the_only_final_number_is_the_answer(engine: str) -> None:
+    servable = load(descriptor(TURNED_BACK), SHOP, Engine(name=engine))
+    scores = servable.score(shop_batch([-1.0, None, 0.5]))
+    assert scores.numbers is not None
+    assert scores.numbers[[0, 2]].tolist() == pytest.approx([math.exp(-1.0), math.exp(2.0)], rel=1e-12)
+    assert [(failure.row, failure.reason) for failure in scores.failures] == [(1, Reason.MISSING_FEATURE)]
+    servable.close()
+
+
+def test_both_engines_agree_on_it_and_nothing_is_left_out() -> None:
+    servable = load(descriptor(TURNED_BACK), SHOP)
+    assert servable.engine == VectorisedServable.engine
+    assert servable.engine_reason.startswith("it answers generated records as PMML4S does")
+    assert "left out" not in servable.engine_reason
+    servable.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ('name="raw">', 'name="out" feature="transformedValue">' + EXP),
+        ('name="out" feature="transformedValue"><FieldRef field="age"/>',),
+        (RAW, 'name="out" feature="transformedValue">' + EXP, 'name="more" feature="transformedValue">' + EXP),
+        (RAW, 'name="out" feature="decision">' + EXP),
+    ],
+    ids=["the prediction is final too", "no prediction", "two of them", "a decision"],
+)
+def test_other_fields_take_no_answers_place(fields: tuple[str, ...]) -> None:
+    assert final_field(parse(document(with_output(linear("age"), *fields), AMOUNT, AGE))) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pyarrow as pa
 
 from modelserving.runtimes.pmml_document import PmmlDocument
 from modelserving.runtimes.pmml_fields import BoundField, Treated, failures, treated
+from modelserving.runtimes.pmml_outputs import final_field
 from modelserving.runtimes.vectorised.answers import Answer
 from modelserving.runtimes.vectorised.columns import UNKNOWN, Column, Field, Frame, Scope, Texts, Vocabulary
 from modelserving.runtimes.vectorised.coverage import NotCovered
 from modelserving.runtimes.vectorised.expressions import define
-from modelserving.runtimes.vectorised.models import Head, compile_model
+from modelserving.runtimes.vectorised.models import Head, compile_model, define_outputs
 from modelserving.servable import RecordFailure
 
 
@@ -35,7 +37,14 @@ class CompiledDocument:
                 define(field, scope)
         fields = {field.get("name", ""): field for field in document.root.iterfind("DataDictionary/DataField")}
         try:
-            self._model, _ = compile_model(document.model, scope, Head(document, fields))
+            head = Head(document, fields)
+            self._model, own = compile_model(document.model, scope, head)
+            self._final: Field | None = None
+            final = final_field(document)
+            if final:
+                visible = scope.inner()
+                define_outputs(document.model, self._model, own, head.target(document.model), visible)
+                self._final = visible.resolve(final)
         except RecursionError as error:
             raise NotCovered("elements nested as deep as these") from error
 
@@ -60,7 +69,12 @@ class CompiledDocument:
             if frame.columns[field.key].missing is not None
         }
         with np.errstate(all="ignore"):
-            return self._model.answer(frame), failed, missing
+            answer = self._model.answer(frame)
+            if self._final is not None:
+                column = self._final.column(frame)
+                numbers = column.values if column.missing is None else np.where(column.missing, np.nan, column.values)
+                answer = replace(answer, numbers=numbers)
+            return answer, failed, missing
 
     def _categories(self, raw: pa.Array, bound: BoundField) -> tuple[Column, Treated]:
         """The rules are applied to each different value once."""
