@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -15,9 +16,20 @@ from modelserving.local.jars import java
 
 
 def revision(folder: Path) -> str:
-    """Of the code in a folder, as Git names it, marked if there is more than that; empty where Git does not know it."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
-    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+    """Of the code in a folder, as Git names it, and a digest of what was changed since; empty where Git knows neither.
+
+    Documents are no code: the benchmark itself writes them.
+    """
+
+    def git(*words: str) -> bytes:
+        return subprocess.run(["git", "-C", str(folder), *words], check=False, capture_output=True).stdout
+
+    try:
+        commit, changes = git("rev-parse", "--short", "HEAD"), git("diff", "HEAD", "--", ".", ":!docs")
+    except FileNotFoundError:
+        return ""
+    more = f"+{hashlib.sha256(changes).hexdigest()[:7]}" if changes else ""
+    return commit.decode().strip() + more
 
 
 def describe() -> dict[str, str | int]:

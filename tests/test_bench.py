@@ -218,6 +218,30 @@ def test_a_run_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     assert Measurements(path, resume=False, revision="1f").find("throughput", ("1", "keyed", "tree"), CHOICE) is None
 
 
+def test_the_revision_is_of_the_code_and_not_of_the_figures(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        subprocess.run(["git", *author, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    assert machine.revision(tmp_path) == ""
+    (tmp_path / "docs").mkdir()
+    for name in ("code.py", "docs/figures.json"):
+        (tmp_path / name).write_text("1")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "all")
+    committed = machine.revision(tmp_path)
+    assert len(committed) >= 7
+    (tmp_path / "docs" / "figures.json").write_text("2")
+    assert machine.revision(tmp_path) == committed
+    changed = set()
+    for text in ("2", "3"):
+        (tmp_path / "code.py").write_text(text)
+        changed.add(machine.revision(tmp_path))
+    assert len(changed) == 2
+    assert all(each.startswith(f"{committed}+") for each in changed)
+
+
 @pytest.mark.parametrize(
     ("arguments", "command"),
     [

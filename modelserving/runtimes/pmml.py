@@ -20,7 +20,7 @@ from modelserving.runtimes.pmml_completion import PREDICTED, ballot, completed, 
 from modelserving.runtimes.pmml_document import PmmlDocument, parse
 from modelserving.runtimes.pmml_domain import domains, unusual
 from modelserving.runtimes.pmml_fields import BoundField, bind, normalised, prepared
-from modelserving.runtimes.pmml_outputs import final_field, left_out
+from modelserving.runtimes.pmml_outputs import final_field, left_out, with_left_out
 from modelserving.runtimes.pmml_paths import records
 from modelserving.runtimes.pmml_vectorised import VectorisedServable
 from modelserving.runtimes.pmml_votes import Ballot, count
@@ -161,7 +161,7 @@ def load(
             )
     domain = domains(document, bound)
     if engine is not None and engine.name == PmmlServable.engine:
-        return _by_pmml4s(document, bound, domain, engine.reason)
+        return _by_pmml4s(document, bound, domain, with_left_out(engine.reason, document))
     vectorised, reason = _vectorised(document, bound, domain)
     if vectorised is not None and engine is not None and engine.name == vectorised.engine:
         vectorised.engine_reason = engine.reason

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from modelserving.runtimes.pmml_document import PmmlDocument
 
 _MOST_NAMED = 8
+_TOLD = "the document's output fields "
 
 
 def final_field(document: PmmlDocument) -> str:
@@ -41,7 +42,13 @@ def left_out(document: PmmlDocument) -> str:
     if not names:
         return ""
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"the document's output fields {', '.join(names[:_MOST_NAMED])}{more} are left out"
+    return f"{_TOLD}{', '.join(names[:_MOST_NAMED])}{more} are left out"
+
+
+def with_left_out(reason: str, document: PmmlDocument) -> str:
+    """Why an engine evaluates the document, and what is left out; `reason` is what was told of both at an earlier load."""
+    before, _, _ = reason.partition(_TOLD)
+    return "; ".join(filter(None, (before.removesuffix("; "), left_out(document))))
 
 
 def _is_prediction(field: ET.Element) -> bool:

@@ -76,7 +76,7 @@ class Lane:
         self._answers: deque[Answered] = deque()
         self._loading = True
         self._loaded_us = 0
-        self._took_us = 0  # for the last task
+        self._took_us = (0, 0)  # for the last two tasks
         self._ready = False
         self._fault = ""
         self._closed = False
@@ -172,7 +172,7 @@ class Lane:
     def _expire(self, run: _Run) -> None:
         self._counts.expired += 1
         if run.loading:
-            self._miss(run, VoteState.NOT_LOADED, "the deadline passed, and it came while the model was being loaded")
+            self._miss(run, VoteState.NOT_LOADED, "no time was left, and it came while the model was being loaded")
         else:
             self._miss(run, VoteState.EXPIRED, "no time was left to ask it")
 
@@ -234,21 +234,30 @@ class Lane:
             return not self._closed
 
     def _next(self) -> _Run | None:
-        """The next task that there is time for, if there is one.
+        """The next task that there is time for: a model that is a little too slow would else come too late to each.
 
-        A model that is a little too slow for all tasks would else come too late to each of them. The last that waits is
-        asked if its deadline is not past: the model may be faster by now.
+        If there is none, that with most time left, if any: the model may be faster now. It takes about what it took for
+        the faster of the last two.
         """
         with self._changed:
-            while self._waiting:
-                run = self._waiting.popleft()
-                run.started_us = self._clock_us()
-                if run.task.deadline_us - run.started_us > (self._took_us if self._waiting else 0):
-                    self._running = run
-                    return run
-                self._expire(run)
-                self._on_answer()
-            return None
+            now_us = self._clock_us()
+            self._look()
+            run: _Run | None = None
+            for run in list(self._waiting):
+                if run.task.deadline_us - now_us > min(self._took_us):
+                    while self._waiting[0] is not run:
+                        self._expire(self._waiting.popleft())
+                    break
+            else:
+                run = max(self._waiting, key=lambda each: each.task.deadline_us, default=None)
+            if run is not None:
+                self._waiting.remove(run)
+                run.started_us = now_us
+                self._running = run
+            expired = bool(self._answers)
+        if expired:
+            self._on_answer()
+        return run
 
     def _finish(self, run: _Run, found: list[ModelVotes]) -> None:
         with self._changed:
@@ -256,6 +265,7 @@ class Lane:
                 return
             self._running = None
             self._counts.answered += 1
-            self._took_us = self._clock_us() - run.started_us
+            took_us = self._clock_us() - run.started_us
+            self._took_us = self._took_us[1], took_us
             for votes in found:
-                self._put(run, votes, self._took_us)
+                self._put(run, votes, took_us)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelserving.speculative.agreement import compare
 from modelserving.speculative.policy import RolloutLimits
@@ -15,8 +16,6 @@ from modelserving.wire.speculative_pb2 import RolloutAction, VoteState
 SCHEMA = 1
 SLOTS = 12
 """Of a window: so finely does it roll."""
-_LOADING = (VoteState.NOT_LOADED, VoteState.STILL_LOADING)
-_NO_TIME = (VoteState.EXPIRED, VoteState.SHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def count(request: Request) -> Counts:
     """What a request tells of the first challenger; once it is complete, or no vote is waited for any more.
 
     A vote that is outstanding then is an error, and so is an answer that came too late to decide: the champion's place
-    is no place for such a model. What the champion had no time for either is not: the job was behind.
+    is no place for such a model. Where the champion was too late, too, that is not: the job was behind.
     """
     policy, ballot = request.policy, request.ballot
     if not policy.challengers:
@@ -67,8 +66,9 @@ def count(request: Request) -> Counts:
     challenger, champion = 0, 1
     states = ballot.states[challenger]
     missing = ballot.asked[challenger] & (states == VoteState.NO_SUCH_MODEL)
-    excused = _LOADING + (_NO_TIME if np.isin(ballot.states[champion], _NO_TIME).any() else ())
-    asked = ballot.asked[challenger] & ~missing & ~np.isin(states, excused)
+    asked = ballot.asked[challenger] & ~missing & ~np.isin(states, (VoteState.NOT_LOADED, VoteState.STILL_LOADING))
+    if _without_time(request, champion).any():
+        asked &= ~_without_time(request, challenger)
     took_us = np.array([votes.taken_us for votes in ballot.votes] or [0])[ballot.part[challenger]]
 
     answered = states == VoteState.ANSWERED
@@ -89,6 +89,13 @@ def count(request: Request) -> Counts:
         disagreed=int((compared & ~agreed).sum()),
         missing=int(missing.sum()),
     )
+
+
+def _without_time(request: Request, model: int) -> NDArray[np.bool_]:
+    """(n,) where a model answered too late to decide, or was not asked since no time was left."""
+    states = request.ballot.states[model]
+    late: NDArray[np.bool_] = (states == VoteState.ANSWERED) & ~request.in_time[model]
+    return late | np.isin(states, (VoteState.EXPIRED, VoteState.SHED))
 
 
 class Window:

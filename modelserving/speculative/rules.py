@@ -38,7 +38,7 @@ class Sheet:
     def of(policy: Policy, ballot: Ballot, rows: NDArray[np.int64]) -> Sheet:
         """The votes on `rows` that are in."""
         states, voting = ballot.states[:, rows], ballot.voting[:, rows]
-        # A vote that expired is one that did not come by the deadline; perhaps by a clock that is a little ahead.
+        # A vote that expired is one that does not come by the deadline: until then it might have.
         outstanding = np.isin(states, (VoteState.OUTSTANDING, VoteState.EXPIRED, VoteState.NOT_LOADED))
         quality, bound = _quality(policy, ballot, rows)
         return Sheet(

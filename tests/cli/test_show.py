@@ -33,8 +33,6 @@ from modelserving.wire.stats_pb2 import (
 from tests.cli.conftest import Run
 from tests.kafka_client import produce
 
-NOW_MS = time.time_ns() // 1_000_000 + 60_000
-"""By a clock that is ahead: what is told is of the present, however long tests take to come to it."""
 STATS = ServingStats(
     data_type="wine",
     name="forest",
@@ -46,7 +44,6 @@ STATS = ServingStats(
     errors=5,
     rejected={"MODEL_FAILED": 5},
     recent=Recent(served_per_s=617),
-    updated_ms=NOW_MS,
     latency_ms=Quantiles(count=1234, p50=21, p99=42),
     drift=Drift(current_records=400, score_psi=0.3, drifted=True, changed_ms=1_700_000_000_000),
 )
@@ -76,7 +73,6 @@ POLICY = PolicyStats(
     ],
     agreement=[ModelAgreement(first="fast", second="smart", compared=800, agreed=700)],
     recent=RecentDecisions(decided_per_s=617),
-    updated_ms=NOW_MS,
 )
 HOSTILE = ModelEvent(
     kind=EventKind.REJECTED, data_type="wine", model_name="[red]\x1b[2J", at_ms=1, instance="admission", detail="\x07"
@@ -87,8 +83,10 @@ HOSTILE = ModelEvent(
 def told(broker: LocalBroker, topics: Topics) -> None:
     servers = broker.bootstrap_servers
     produce(servers, topics.serving_stats, [(b"k", ServingStats(data_type="wine", served=1).SerializeToString())], 0)
-    produce(servers, topics.serving_stats, [(b"k", STATS.SerializeToString())], 0)
-    produce(servers, topics.serving_stats, [(policy_key("wine"), POLICY.SerializeToString())], 0)
+    for key, told in ((b"k", STATS), (policy_key("wine"), POLICY)):
+        # By a clock that is ahead, so that it is of the present for long enough.
+        told.updated_ms = time.time_ns() // 1_000_000 + 60_000
+        produce(servers, topics.serving_stats, [(key, told.SerializeToString())], 0)
     produce(
         servers, topics.model_events, [(b"wine", HOSTILE.SerializeToString()), (b"wine", EVENT.SerializeToString())]
     )

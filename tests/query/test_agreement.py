@@ -24,6 +24,7 @@ from tests.query.page_browser import Page
 from tests.waiting import wait_until
 
 BAD = b"\xff\xff"
+pytestmark = pytest.mark.alone
 MODELS = ("linear.pmml", "tensorflow.pb", "tree.pmml")
 
 
@@ -45,6 +46,8 @@ class Traffic:
         """Until all have left."""
         wait_until(
             lambda: (len(self.results.poll()), len(self.rejected.poll())) == (self.sent, self.bad),
+            # Beam waits a minute for each of several connections of a worker that was killed.
+            limit_s=300,
             describe=lambda: (
                 f"{len(self.results.messages)} of {self.sent}, {len(self.rejected.messages)} of {self.bad}"
             ),

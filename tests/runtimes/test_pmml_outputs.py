@@ -190,3 +190,17 @@ def test_both_engines_agree_on_it_and_nothing_is_left_out() -> None:
 )
 def test_other_fields_take_no_answers_place(fields: tuple[str, ...]) -> None:
     assert final_field(parse(document(with_output(linear("age"), *fields), AMOUNT, AGE))) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("why; the document's output fields 'out' are left out", "why"),
+        ("the document's output fields 'out' are left out", ""),
+        ("why", "why"),
+    ],
+)
+def test_what_an_earlier_release_told_of_outputs_is_told_anew(before: str, now: str) -> None:
+    servable = load(descriptor(TURNED_BACK), SHOP, Engine(name="PMML4S", reason=before))
+    assert servable.engine_reason == now
+    servable.close()

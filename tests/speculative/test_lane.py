@@ -140,13 +140,13 @@ def test_expired_tasks_make_room(lanes: Open, clock: Clock) -> None:
 
 
 class Takes:
-    """Takes so long for each task, by the clock."""
+    """Takes so long for a task, by the clock."""
 
     def __init__(self, clock: Clock, us: int) -> None:
         self.began = threading.Semaphore(0)
         self.may_end = threading.Semaphore(0)
+        self.us = us
         self._clock = clock
-        self._us = us
 
     def prepare(self) -> None:
         """Nothing to do."""
@@ -154,7 +154,7 @@ class Takes:
     def answer(self, asked: pa.RecordBatch, within_s: float) -> list[ModelVotes]:
         self.began.release()
         assert self.may_end.acquire(timeout=LIMIT_S)
-        self._clock.now_us += self._us
+        self._clock.now_us += self.us
         return answer(Model().score, asked, lambda: within_s <= 0)
 
     def interrupt(self, final: bool) -> None:
@@ -164,22 +164,58 @@ class Takes:
         """Nothing to free."""
 
 
+def ask(lane: Lane, takes: Takes, name: str, left_us: int) -> None:
+    """Have the model begin with a task."""
+    lane.offer(task(name, deadline_us=NOW_US + left_us))
+    assert takes.began.acquire(timeout=LIMIT_S)
+
+
 def test_what_the_model_would_answer_too_late_makes_way_for_what_it_can_answer(lanes: Open, clock: Clock) -> None:
     takes = Takes(clock, 60_000)
     lane = lanes(takes, queue=8)
-    begun_us = clock.now_us
-    lane.offer(task("first", deadline_us=begun_us + 100_000))
-    assert takes.began.acquire(timeout=LIMIT_S)
-    lane.offer(task("no time", deadline_us=begun_us + 119_000))
-    lane.offer(task("second", deadline_us=begun_us + 140_000))
-    takes.may_end.release(2)
-    told = sorted(states(fetch(lane, 3)))
-    assert told == [("first", VoteState.ANSWERED), ("no time", VoteState.EXPIRED), ("second", VoteState.ANSWERED)]
-    # Where nothing else waits, it is asked: the model may be faster now.
-    lane.offer(task("last", deadline_us=clock.now_us + 10))
+    ask(lane, takes, "first", 100_000)
     takes.may_end.release()
-    assert states(fetch(lane)) == [("last", VoteState.ANSWERED)]
+    ask(lane, takes, "second", 200_000)
+    lane.offer(task("no time", deadline_us=NOW_US + 179_000))
+    lane.offer(task("third", deadline_us=NOW_US + 190_000))
+    takes.may_end.release(2)
+    assert sorted(states(fetch(lane, 4))) == [
+        ("first", VoteState.ANSWERED),
+        ("no time", VoteState.EXPIRED),
+        ("second", VoteState.ANSWERED),
+        ("third", VoteState.ANSWERED),
+    ]
     assert lane.counts == LaneCounts(offered=4, answered=3, expired=1)
+
+
+def test_one_slow_answer_drops_nothing(lanes: Open, clock: Clock) -> None:
+    takes = Takes(clock, 1_000)
+    lane = lanes(takes, queue=8)
+    ask(lane, takes, "first", 100_000)
+    takes.us = 60_000
+    takes.may_end.release()
+    assert states(fetch(lane)) == [("first", VoteState.ANSWERED)]
+    takes.us = 1_000
+    ask(lane, takes, "second", 100_000)
+    lane.offer(task("third", deadline_us=NOW_US + 100_000))
+    lane.offer(task("fourth", deadline_us=NOW_US + 101_000))
+    takes.may_end.release(3)
+    assert {state for _, state in states(fetch(lane, 3))} == {VoteState.ANSWERED}
+
+
+def test_where_there_is_time_for_none_the_one_with_most_is_asked(lanes: Open, clock: Clock) -> None:
+    takes = Takes(clock, 60_000)
+    lane = lanes(takes, queue=8)
+    for name, left_us in (("first", 70_000), ("second", 125_000)):
+        ask(lane, takes, name, left_us)
+        if name == "first":
+            takes.may_end.release()
+    lane.offer(task("most", deadline_us=NOW_US + 150_000))
+    lane.offer(task("less", deadline_us=NOW_US + 140_000))
+    takes.us = 5_000
+    takes.may_end.release(3)
+    # After 60 and 5 ms there is time again.
+    assert states(fetch(lane, 4)) == [(name, VoteState.ANSWERED) for name in ("first", "second", "most", "less")]
 
 
 def test_a_task_that_comes_past_its_deadline(lanes: Open, clock: Clock) -> None:
@@ -344,13 +380,14 @@ def test_whatever_is_raised_the_thread_goes_on(lanes: Open, fault: str, told: st
 
 
 def test_it_tells_when_there_is_something_to_poll(clock: Clock) -> None:
-    told: list[int] = []
+    told = threading.Semaphore(0)
     held = Model(held=True)
-    lane = Lane(
-        "m", InThread(held), limits=LaneLimits(queue=0), clock_us=clock, on_answer=lambda: told.append(len(lane.poll()))
-    )
+    lane = Lane("m", InThread(held), limits=LaneLimits(queue=0), clock_us=clock, on_answer=told.release)
+    assert told.acquire(timeout=LIMIT_S)  # it is loaded
+    assert lane.is_ready
     lane.offer(task("shed"))
-    assert told == [1]
+    assert told.acquire(blocking=False)
+    assert states(lane.poll()) == [("shed", VoteState.SHED)]
     lane.close()
     held.released.set()
 

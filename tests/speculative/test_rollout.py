@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modelserving.speculative.agreement import matrix
 from modelserving.speculative.policy import RolloutLimits
 from modelserving.speculative.rollout import SLOTS, Counts, Window, count, judge
-from modelserving.speculative.votes import no_votes
+from modelserving.speculative.votes import ModelVotes, no_votes
 from modelserving.wire.speculative_pb2 import RolloutAction, RolloutState, VoteState
 from tests.speculative.cases import policy, request, said
 
@@ -118,13 +118,24 @@ def test_answers_that_come_too_late_to_decide_are_errors() -> None:
     assert count(asked) == Counts(asked=3, errors=1)
 
 
-@pytest.mark.parametrize(("champion", "told"), [(VoteState.EXPIRED, Counts()), (VoteState.FAILED, Counts(2, 2, 2))])
-def test_a_challenger_is_not_blamed_where_the_job_is_behind(champion: VoteState, told: Counts) -> None:
+LATE = said("old", 1.0)
+EXPIRED, FAILED = (
+    no_votes("old", np.array([0], np.int32), state, "no answer") for state in (VoteState.EXPIRED, VoteState.FAILED)
+)
+
+
+@pytest.mark.parametrize(
+    ("champion", "told"),
+    [(LATE, Counts()), (EXPIRED, Counts()), (FAILED, Counts(asked=2, errors=2, slow=1))],
+    ids=["late", "expired", "failed"],
+)
+def test_a_challenger_is_not_blamed_where_the_job_is_behind(champion: ModelVotes, told: Counts) -> None:
     stated = policy("old", challengers=("new",), canary=0.5, shadow=1.0, limits=limits())
     asked = request(stated, 2)
-    asked.add(no_votes("old", np.array([0], np.int32), champion, "no time"))
-    asked.add(no_votes("new", np.array([0, 1], np.int32), VoteState.EXPIRED, "no time"))
-    assert count(asked) == told
+    asked.add(champion, in_time=False)
+    asked.add(no_votes("new", np.array([0], np.int32), VoteState.EXPIRED, "no time"))
+    asked.add(said("new", 1.0, rows=[1], taken_us=1_000), in_time=False)
+    assert replace(count(asked), compared=0) == told
 
 
 def test_a_challenger_that_is_gone_is_an_error_but_not_one_that_has_not_come_yet() -> None:
