@@ -46,7 +46,7 @@ def left_out(document: PmmlDocument) -> str:
 
 
 def with_left_out(reason: str, document: PmmlDocument) -> str:
-    """Why an engine evaluates the document, and what is left out; `reason` is what was told of both at an earlier load."""
+    """Why an engine evaluates the document, and what is left out; `reason` may be what an earlier load told of both."""
     before, _, _ = reason.partition(_TOLD)
     return "; ".join(filter(None, (before.removesuffix("; "), left_out(document))))
 
