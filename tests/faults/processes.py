@@ -23,6 +23,16 @@ def task_managers(cluster: LocalCluster) -> list[psutil.Process]:
     return _daemons(cluster, "taskexecutor")
 
 
+def supervise(cluster: LocalCluster) -> None:
+    """Start a TaskManager if there is none, as whatever supervises processes would.
+
+    When a worker is killed, the operators that share it may trip over each other as they let it go, in Beam's
+    `DefaultJobBundleFactory`; and the TaskManager ends itself.
+    """
+    if not task_managers(cluster):
+        cluster.add_task_managers(1)
+
+
 def job_manager(cluster: LocalCluster) -> psutil.Process:
     """The JobManager, which must run."""
     (found,) = _daemons(cluster, "standalonesession")

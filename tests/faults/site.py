@@ -20,7 +20,7 @@ from tests.faults.answers import AnswerReader
 from tests.faults.invariants import Findings
 from tests.faults.load import Load, Position
 from tests.faults.models import Models, small_examples
-from tests.faults.processes import task_managers
+from tests.faults.processes import supervise
 from tests.faults.speculation import ARGUMENTS, FAST_VERSION, Speculation
 from tests.flink.cluster import submit
 from tests.flink.jobs import SPECULATIVE_JOB, rest, running_job
@@ -101,9 +101,8 @@ class Site:
             self.job = submit(*where, self.join, _PARALLELISM, savepoint, supervise=self.supervise)
 
     def supervise(self) -> None:
-        """Start a TaskManager if there is none, as whatever supervises processes would."""
-        if not task_managers(self.cluster):
-            self.cluster.add_task_managers(1)
+        """As whatever supervises processes would."""
+        supervise(self.cluster)
 
     @property
     def checkpoints(self) -> Path:

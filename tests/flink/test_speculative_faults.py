@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from modelserving.local.cluster import LocalCluster
 from modelserving.wire.serving_pb2 import EventKind
-from tests.faults.processes import workers_among
+from tests.faults.processes import supervise, workers
 from tests.flink.cluster import local_cluster, stop_with_savepoint, submit
-from tests.flink.jobs import SPECULATIVE_JOB, MiniClusterJob, metric, records_by_subtask
+from tests.flink.jobs import SPECULATIVE_JOB, metric, records_by_subtask, running_job
 from tests.flink.scripted.script import ENVIRONMENT
 from tests.flink.speculation import Speculation
 from tests.flink.test_speculative import FAST, SMART, publish_all
@@ -37,13 +36,17 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCl
         yield started
 
 
-def kill_worker(job: MiniClusterJob, number: int) -> None:
+def kill_worker(cluster: LocalCluster, job: str, number: int) -> None:
     """Kill a worker, and wait until the job has restarted."""
-    job_id, before = job.job, job.restarts()
-    workers = workers_among(psutil.Process(job.pid).children(recursive=True))
-    workers[number % len(workers)].kill()
-    wait_until(lambda: metric(job.url, job_id, "numRestarts") > before)
-    wait_until(job.is_running)
+    before = metric(cluster.url, job, "numRestarts")
+    there = workers(cluster)
+    there[number % len(there)].kill()
+
+    def is_back() -> bool:
+        supervise(cluster)
+        return metric(cluster.url, job, "numRestarts") > before and running_job(cluster.url) == job
+
+    wait_until(is_back, limit_s=300)
 
 
 def run(
@@ -62,21 +65,22 @@ def run(
     )
 
 
-def test_workers_killed_while_requests_are_in_flight(site: Speculation) -> None:
+def test_workers_killed_while_requests_are_in_flight(site: Speculation, cluster: LocalCluster) -> None:
     publish_all(site)
     site.policy("smart", "fast", tmout=300)
-    with site.job(parallelism=2) as job:
-        site.flow_until_answered_by("smart")
-        site.script.tell("smart", wait_ms=5_000)
-        for kill in range(2):
-            site.send(RECORDS)
-            kill_worker(job, kill)
-            site.send(RECORDS)
-        decided = site.wait()
-        assert len(decided) == len(site.decisions())
-        site.flow_until_answered_by("fast")
-        site.script.tell("smart", wait_ms=0)
-        site.flow_until_answered_by("smart")
+    job = run(site, cluster, 2)
+    site.flow_until_answered_by("smart")
+    site.script.tell("smart", wait_ms=5_000)
+    for kill in range(2):
+        site.send(RECORDS)
+        kill_worker(cluster, job, kill)
+        site.send(RECORDS)
+    decided = site.wait()
+    assert len(decided) == len(site.decisions())
+    site.flow_until_answered_by("fast")
+    site.script.tell("smart", wait_ms=0)
+    site.flow_until_answered_by("smart")
+    cluster.flink("cancel", job)
     assert site.rejected() == []
 
 

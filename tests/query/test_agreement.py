@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from modelserving.demo.query_service import QueryService
 from modelserving.local.broker import LocalBroker
+from modelserving.local.cluster import LocalCluster
 from modelserving.topics import Topics
-from tests.faults.processes import workers_among
-from tests.flink.conftest import StartJob, join, start_job  # noqa: F401 - fixtures
+from tests.faults.processes import supervise, workers
+from tests.flink.cluster import local_cluster, submit
+from tests.flink.conftest import join  # noqa: F401 - a fixture
+from tests.flink.jobs import metric
 from tests.flink.messages import example_model, wine_records
 from tests.kafka_client import TopicReader, produce
 from tests.query.page_browser import Page
@@ -42,10 +44,15 @@ class Traffic:
         self.sent += good
         self.bad += bad
 
-    def wait(self) -> None:
+    def wait(self, cluster: LocalCluster) -> None:
         """Until all have left."""
+
+        def have_left() -> bool:
+            supervise(cluster)
+            return (len(self.results.poll()), len(self.rejected.poll())) == (self.sent, self.bad)
+
         wait_until(
-            lambda: (len(self.results.poll()), len(self.rejected.poll())) == (self.sent, self.bad),
+            have_left,
             # Beam waits a minute for each of several connections of a worker that was killed.
             limit_s=300,
             describe=lambda: (
@@ -68,21 +75,28 @@ def traffic(broker: LocalBroker, topics: Topics) -> Iterator[Traffic]:
 def test_all_agree_after_swaps_bad_records_and_a_killed_worker(
     page: Page,
     join: str,  # noqa: F811
-    start_job: StartJob,  # noqa: F811
+    flink_ready: None,  # noqa: ARG001
     broker: LocalBroker,
     topics: Topics,
     traffic: Traffic,
     tmp_path: Path,
 ) -> None:
     servers = broker.bootstrap_servers
-    with start_job(join, parallelism=2) as job, QueryService(tmp_path, servers, topics.prefix) as service:
+    with (
+        local_cluster(tmp_path / "cluster") as cluster,
+        QueryService(tmp_path, servers, topics.prefix) as service,
+    ):
+        job = submit(cluster, servers, topics, join, 2)
         for version, file in enumerate(MODELS):
             produce(servers, topics.models, [(None, example_model(file, version=str(version), name="model"))])
             traffic.send(good=300, bad=5)
             if version == 1:
-                workers_among(psutil.Process(job.pid).children(recursive=True))[0].kill()
-            traffic.wait()
-        wait_until(lambda: job.restarts() >= 1, describe=lambda: "no worker was missed")
+                workers(cluster)[0].kill()
+            traffic.wait(cluster)
+        wait_until(
+            lambda: metric(cluster.url, job, "numRestarts") >= 1,
+            describe=lambda: "no worker was missed",
+        )
         by_consumer = (traffic.sent, traffic.bad)
         wait_until(
             lambda: by_api(service.url) == by_consumer, describe=lambda: f"{by_api(service.url)}, not {by_consumer}"
