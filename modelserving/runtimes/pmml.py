@@ -160,17 +160,16 @@ def load(
                 f"the descriptor's inputs differ from the model's active fields in {', '.join(sorted(given ^ fields))}",
             )
     domain = domains(document, bound)
+    # loading uses the document up
+    outputs = left_out(document)
     if engine is not None and engine.name == PmmlServable.engine:
-        return _by_pmml4s(document, bound, domain, with_left_out(engine.reason, document))
+        return _by_pmml4s(document, bound, domain, with_left_out(engine.reason, outputs))
     vectorised, reason = _vectorised(document, bound, domain)
     if vectorised is not None and engine is not None and engine.name == vectorised.engine:
         vectorised.engine_reason = engine.reason
         return vectorised
-    # loading uses the document up
-    outputs = left_out(document)
     servable = _chosen(document, bound, domain, vectorised, reason)
-    if outputs:
-        servable.engine_reason += f"; {outputs}"
+    servable.engine_reason = with_left_out(servable.engine_reason, outputs)
     return servable
 
 

@@ -45,10 +45,14 @@ def left_out(document: PmmlDocument) -> str:
     return f"{_TOLD}{', '.join(names[:_MOST_NAMED])}{more} are left out"
 
 
-def with_left_out(reason: str, document: PmmlDocument) -> str:
-    """Why an engine evaluates the document, and what is left out; `reason` may be what an earlier load told of both."""
+def with_left_out(reason: str, outputs: str) -> str:
+    """Why an engine evaluates a document, and what is left out; `reason` may be what an earlier load told of both.
+
+    Args:
+        outputs: what `left_out` says of the document.
+    """
     before, _, _ = reason.partition(_TOLD)
-    return "; ".join(filter(None, (before.removesuffix("; "), left_out(document))))
+    return "; ".join(filter(None, (before.removesuffix("; "), outputs)))
 
 
 def _is_prediction(field: ET.Element) -> bool:

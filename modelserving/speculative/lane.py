@@ -242,14 +242,11 @@ class Lane:
         with self._changed:
             now_us = self._clock_us()
             self._look()
-            run: _Run | None = None
-            for run in list(self._waiting):
-                if run.task.deadline_us - now_us > min(self._took_us):
-                    while self._waiting[0] is not run:
-                        self._expire(self._waiting.popleft())
-                    break
-            else:
-                run = max(self._waiting, key=lambda each: each.task.deadline_us, default=None)
+            enough_us = now_us + min(self._took_us)
+            run = next((each for each in self._waiting if each.task.deadline_us > enough_us), None)
+            while run is not None and self._waiting[0] is not run:
+                self._expire(self._waiting.popleft())
+            run = run or max(self._waiting, key=lambda each: each.task.deadline_us, default=None)
             if run is not None:
                 self._waiting.remove(run)
                 run.started_us = now_us
